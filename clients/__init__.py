@@ -1,0 +1,1 @@
+"""What a client does: train on its own records, clip and noise before anything leaves."""

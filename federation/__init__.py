@@ -1,0 +1,1 @@
+"""Launching and comparing: command line, presets, backends, results, reports."""

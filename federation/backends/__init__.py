@@ -1,0 +1,1 @@
+"""Where a federation runs: within this process, or on Flower's simulation runtime."""

@@ -1,0 +1,193 @@
+"""The command line behind ``./run_federation.sh``."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+
+from federation.flags import Help, Parser, UsageError, add_settings, fail
+
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+
+PROGRAM = "./run_federation.sh"
+INTRODUCTION = """\
+Federated diagnosis among clinics that do not trust each other, on Flower.
+
+  {prog}                       the main job: 20 clinics train a diagnosis SVM on the
+                               Breast Cancer Wisconsin data under global differential privacy
+  {prog} simulate [flags]      one federated run
+  {prog} compare [flags]       strategies and settings against each other, over paired seeds
+  {prog} reproduce FIGURE      privacy-fig3 or privacy-fig4 of the paper
+  {prog} shards [flags]        write each clinic's own data file, for separate machines
+  {prog} predict --model DIR FILE   diagnose new records with a trained model
+  {prog} test                  the test suite
+
+Each command has its own --help with all flags. Without a command, flags are those of simulate.
+Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 interrupted.
+"""
+Action = Callable[[Namespace], int]
+COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code; no mistake of a user ends in a traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in ("--help", "-h", "help"):
+        sys.stdout.write(INTRODUCTION.format(prog=PROGRAM))
+        return 0
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        return fail("interrupted: nothing was written", 130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as fault:
+        code = _exit_code(fault)
+        if code is None:
+            raise
+        return fail(str(fault), code)
+
+
+def _run(words: list[str]) -> int:
+    command = "simulate"
+    default_seeds = "10"
+    if words and not words[0].startswith("-"):
+        command, default_seeds = words.pop(0), "1"
+        if command not in COMMANDS:
+            from strategies.settings import nearest
+
+            raise UsageError(f"unknown command {command!r}{nearest(command, COMMANDS)}")
+    parser, action = _PARSERS[command](default_seeds)
+    return action()(parser.parse_args(words))
+
+
+def _exit_code(fault: Exception) -> int | None:
+    from datasets.errors import DataError
+    from federation.commands import Interrupted
+    from federation.results import OutputError
+    from server.errors import RunFailed
+    from server.model import ModelError
+    from strategies.settings import SettingsError
+
+    if isinstance(fault, UsageError | SettingsError | DataError | OutputError | ModelError):
+        return 2
+    if isinstance(fault, Interrupted):
+        return 130
+    if isinstance(fault, RunFailed):
+        return 1
+    if isinstance(fault, OSError):
+        return 1
+    return None
+
+
+def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser("simulate", "Run one federation and report it beside baselines and floors.")
+    add_settings(parser)
+    _add_output(parser)
+    _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
+
+    return parser, _command("simulate")
+
+
+def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser("compare", "Run strategies and swept settings over paired seeds on all cores.")
+    group = parser.add_argument_group("the grid")
+    group.add_argument(
+        "--strategies", default="global-dp,fedavg", metavar="A,B", help="strategies to compare"
+    )
+    group.add_argument(
+        "--sweep", action="append", metavar="NAME=V,V", help="setting and its values; repeatable"
+    )
+    add_settings(parser, without=("strategy",))
+    _add_output(parser)
+    _add_seeds(parser, "10", "paired seeds of each cell")
+    _add_workers(parser)
+    return parser, _command("compare")
+
+
+def _reproduce(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser("reproduce", "Reproduce a figure of the privacy paper.", "FIGURE [flags]")
+    parser.add_argument("what", metavar="FIGURE", help="privacy-fig3 or privacy-fig4")
+    add_settings(parser)
+    _add_output(parser)
+    _add_seeds(parser, "30", "seeds behind each mean and interval")
+    _add_workers(parser)
+    return parser, _command("reproduce")
+
+
+def _shards(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser("shards", "Cut the data and write one file for each clinic (mode 0600).")
+    add_settings(parser)
+    parser.add_argument("--out", required=True, metavar="DIR", help="new directory for the files")
+    parser.add_argument("--overwrite", action="store_true", help="replace shards already there")
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+    return parser, _command("shards")
+
+
+def _predict(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser(
+        "predict",
+        "Diagnose new records with a trained model. Research only: not a medical device.",
+        "--model DIR FILE",
+    )
+    parser.add_argument(
+        "file", metavar="FILE", help="records, as the data the model was trained on"
+    )
+    parser.add_argument("--model", required=True, metavar="DIR", help="--out directory of a run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def action() -> Action:
+        from federation.predict import predict
+
+        return predict
+
+    return parser, action
+
+
+def _command(name: str) -> Callable[[], Action]:
+    def load() -> Action:
+        from federation import commands
+
+        return getattr(commands, name)  # type: ignore[no-any-return]
+
+    return load
+
+
+def _parser(command: str, text: str, arguments: str = "[flags]") -> Parser:
+    usage = f"{PROGRAM} {command} {arguments}"
+    return Parser(
+        prog=f"{PROGRAM} {command}",
+        usage=usage,
+        description=text,
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
+
+
+def _add_output(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--out", metavar="DIR", help="where results go (default: new under runs/)")
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    group.add_argument("--json", action="store_true", help="print result.json and nothing else")
+
+
+def _add_seeds(parser: Parser, default: str, text: str) -> None:
+    parser.add_argument("--seeds", default=default, metavar="N", help=f"{text} (default {default})")
+
+
+def _add_workers(parser: Parser) -> None:
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+
+
+_PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
+    "simulate": _simulate,
+    "compare": _compare,
+    "reproduce": _reproduce,
+    "shards": _shards,
+    "predict": _predict,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,219 @@
+"""What a user sees in the terminal: one progress bar, then tables; data on standard output."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from server.loop import RoundRecord
+from strategies.settings import Settings
+
+OnRound = Callable[[RoundRecord], None]
+
+
+@contextmanager
+def round_bar(settings: Settings, quiet: bool) -> Iterator[OnRound]:
+    """Show round, accuracy and eps while a run goes, on standard error."""
+    if quiet:
+        yield lambda _: None
+        return
+    with _progress() as bar:
+        promise = f"eps {settings.epsilon:g} nominal" if settings.private else "no noise"
+        task = bar.add_task("starting", total=settings.rounds)
+
+        def show(record: RoundRecord) -> None:
+            accuracy = record.metrics["accuracy"]
+            bar.update(
+                task,
+                completed=record.round,
+                description=(
+                    f"round {record.round}/{settings.rounds}  accuracy {accuracy:6.1%}  {promise}"
+                ),
+            )
+
+        yield show
+
+
+@contextmanager
+def share_bar(title: str, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Show the share of a long job that is done, with the time left, on standard error."""
+    if quiet:
+        yield lambda _: None
+        return
+    with _progress() as bar:
+        task = bar.add_task(title, total=1.0)
+        yield lambda share: bar.update(task, completed=share)
+
+
+def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
+    """Print one run beside its baselines and floors, what its noise means, and the files."""
+    console = Console(highlight=False)
+    entry, settings = result["runs"][0], result["settings"]
+    rows = result["summary"]
+    seeds = rows[0]["n"] if rows else 1
+    table = Table(
+        title=f"{entry['clients']} clinics, {settings['dataset'].upper()}, held-out records",
+        title_justify="left",
+        **_PLAIN,
+    )
+    table.add_column("mean \u00b1 95 % interval" if seeds > 1 else "", no_wrap=True)
+    for name in ("accuracy %", "sensit. %", "specif. %", "AUC %", "loss"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_row(f"{entry['strategy']}, seed {entry['seed']}", *_figures(entry["final"]))
+    if seeds > 1:
+        by_metric = {row["metric"]: row for row in rows}
+        table.add_row(f"{entry['strategy']}, {seeds} seeds", *_intervals(by_metric))
+    for key, label in (
+        ("federated_nonprivate", "no noise, same steps"),
+        ("centralised_svm", "centralised SVM"),
+    ):
+        if key in result["baselines"]:
+            table.add_row(label, *_intervals(result["baselines"][key]["summary"]))
+    table.add_section()
+    table.add_row("floor: majority", f"{100 * result['floors']['majority']:.1f}")
+    if "mean_rule" in result["floors"]:
+        table.add_row("floor: mean \u2265 3 *", f"{100 * result['floors']['mean_rule']:.1f}")
+    console.print(table)
+    if "mean_rule" in result["floors"]:
+        console.print(
+            "* malignant when the mean of the nine attributes is at least 3: no training, but\n"
+            "  the threshold was chosen with sight of the data"
+        )
+    _print_confusion(console, entry["final"])
+    if settings["privacy"] != "none":
+        _print_privacy(console, entry["privacy"])
+    console.print(f"{entry['final']['seconds']:.2f} s for {settings['rounds']} rounds")
+    for label, path in paths.items():
+        console.print(f"{label}: {path}", soft_wrap=True)
+
+
+def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
+    """Print mean and interval of each cell, and the difference to the first strategy."""
+    console = Console(highlight=False)
+    table = Table(
+        title="held-out records, mean \u00b1 95 % interval over paired seeds",
+        title_justify="left",
+        **_PLAIN,
+    )
+    for name in ("strategy", "cell"):
+        table.add_column(name)
+    for name in ("accuracy %", "sensit. %", "minus first", "seeds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    by_key: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
+    for row in result["summary"]:
+        by_key.setdefault((row["strategy"], _cell(row["cell"])), {})[row["metric"]] = row
+    for (strategy, cell), metrics in by_key.items():
+        accuracy = metrics["accuracy"]
+        difference = metrics.get("accuracy_minus_first")
+        table.add_row(
+            strategy,
+            cell,
+            _interval(accuracy, 100.0, 1),
+            _interval(metrics["sensitivity"], 100.0, 1),
+            "" if difference is None else _interval(difference, 100.0, 1),
+            str(accuracy["n"]),
+        )
+    console.print(table)
+    floors = result["floors"]
+    text = f"floors: majority class {floors['majority']:.1%}"
+    if "mean_rule" in floors:
+        text += f", mean attribute >= 3 without training {floors['mean_rule']:.1%}"
+    console.print(text)
+    for label, path in paths.items():
+        console.print(f"{label}: {path}", soft_wrap=True)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _print_confusion(console: Console, final: Mapping[str, Any]) -> None:
+    console.print(
+        f"confusion: {final['true_positive']} diseased found, {final['false_negative']} missed; "
+        f"{final['true_negative']} healthy cleared, {final['false_positive']} alarmed"
+    )
+
+
+def _print_privacy(console: Console, privacy: Mapping[str, Any]) -> None:
+    table = Table(
+        title=f"epsilon of one {privacy['unit']} ({privacy['relation']})",
+        title_justify="left",
+        **_PLAIN,
+    )
+    table.add_column("against", no_wrap=True)
+    for name in ("curious server", "eavesdropper", "broadcast"):
+        table.add_column(name, justify="right", no_wrap=True)
+    nominal = f"{privacy['nominal_epsilon']:g}"
+    table.add_row(f"nominal, \u03b4 {privacy['delta']:g}", nominal, nominal, nominal)
+    for block, delta in (
+        ("certified_epsilon", privacy["delta"]),
+        ("certified_epsilon_at_strict_delta", privacy["strict_delta"]),
+    ):
+        table.add_section()
+        table.add_row(f"certified, \u03b4 {delta:g}")
+        for source, label in _SENSITIVITIES:
+            cells = [_epsilon(privacy[block][who][source]) for who in _ADVERSARIES]
+            table.add_row(f"  {label}", *cells)
+    console.print(table)
+    for warning in privacy["warnings"]:
+        console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+
+
+_PLAIN: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
+_SENSITIVITIES = (
+    ("claimed", "S = 2B/m, the paper's claim"),
+    ("proven", "S proven for this training"),
+    ("worst", "S = 2B, whatever the training"),
+)
+_ADVERSARIES = ("server", "eavesdropper", "broadcast")
+
+
+def _epsilon(value: float | None) -> str:
+    return "unbounded" if value is None else f"{value:.4g}"
+
+
+def _figures(final: Mapping[str, Any]) -> Sequence[str]:
+    return [
+        "-" if final[name] is None else f"{scale * final[name]:.{digits}f}"
+        for name, scale, digits in _COLUMNS
+    ]
+
+
+def _intervals(rows: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
+    return [_interval(rows[name], scale, digits) for name, scale, digits in _COLUMNS]
+
+
+def _interval(row: Mapping[str, Any], scale: float, digits: int) -> str:
+    if row["mean"] is None:
+        return "-"
+    mean = f"{scale * row['mean']:.{digits}f}"
+    if row["ci95_high"] is None:
+        return mean
+    return f"{mean} \u00b1{scale * (row['ci95_high'] - row['mean']):.{digits}f}"
+
+
+_COLUMNS = (
+    ("accuracy", 100.0, 1),
+    ("sensitivity", 100.0, 1),
+    ("specificity", 100.0, 1),
+    ("auc", 100.0, 1),
+    ("loss", 1.0, 2),
+)
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in cell.items()
+        if value is not None
+    )

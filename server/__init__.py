@@ -1,0 +1,1 @@
+"""The server: the round loop, who takes part, which replies count, and the ServerApp."""

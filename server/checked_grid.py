@@ -1,0 +1,229 @@
+"""CheckedGrid: every reply is judged alone before any strategy sees it.
+
+It wraps any Flower Grid. Each node gets its own copy of a request's records and a bounded
+time to live; each answer is matched to the request it belongs to, judged, and either passed
+on in identity order or turned into a verdict. Verdicts go to the round's record and the log.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from logging import WARNING
+from typing import Any
+
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.common.logger import log
+from flwr.proto.node_pb2 import NodeInfo
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+from server.registry import Participant, Registry
+from server.replies import Judge, ReplyRejected
+from strategies.wrappers.protocol import REFUSAL
+
+MAX_REASON = 300
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one expected reply that was not used.
+
+    ``kind`` is ``rejected`` (a bad reply), ``refused`` (the client declined), ``failed``
+    (its code raised or its node died) or ``missing`` (no answer in time).
+    """
+
+    identity: str
+    message_type: str
+    kind: str
+    reason: str
+
+
+class CheckedContent(RecordDict):
+    """Records of an accepted reply, sorted by kind once.
+
+    Flower's ``metric_records`` and ``array_records`` build a new synchronised dict at each
+    access, and its strategies ask seven times a reply.
+    """
+
+    def __init__(self, content: RecordDict) -> None:
+        super().__init__()
+        self.__dict__["_data"] = dict(content.items())
+        self.__dict__["_by_kind"] = {
+            kind: {key: record for key, record in content.items() if isinstance(record, kind)}
+            for kind in (ArrayRecord, MetricRecord)
+        }
+
+    @property
+    def array_records(self) -> Any:
+        """Return the array records."""
+        return self.__dict__["_by_kind"][ArrayRecord]
+
+    @property
+    def metric_records(self) -> Any:
+        """Return the metric records."""
+        return self.__dict__["_by_kind"][MetricRecord]
+
+
+@dataclass
+class CheckedGrid(Grid):
+    """A Grid around another that passes on only replies that hold up.
+
+    Parameters
+    ----------
+    grid : Grid
+        The Flower grid of the backend.
+    judges : mapping of str to Judge
+        By message type; a type without a judge is never accepted.
+    timeout : float
+        Seconds an answer may take; also the time to live of a request.
+    registry : Registry, optional
+        Who is enrolled; without it (at enrolment) any node may answer.
+    """
+
+    grid: Grid
+    judges: Mapping[str, Judge]
+    timeout: float = 600.0
+    registry: Registry | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def take_verdicts(self) -> list[Verdict]:
+        """Return the verdicts since the last call and forget them."""
+        taken, self.verdicts = self.verdicts, []
+        return taken
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the nodes of the enrolled, in identity order; all nodes before enrolment."""
+        nodes = list(self.grid.get_node_ids())
+        if self.registry is None:
+            return nodes
+        present = set(nodes)
+        return [p.node_id for p in self.registry.participants if p.node_id in present]
+
+    def get_nodes(self) -> Iterable[NodeInfo]:
+        """Return the node infos behind :meth:`get_node_ids`."""
+        wanted = set(self.get_node_ids())
+        return [node for node in self.grid.get_nodes() if node.node_id in wanted]
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Send, wait within the bound, judge, and return the good replies in identity order."""
+        limit = self.timeout if timeout is None else min(timeout, self.timeout)
+        requests = [self._prepared(message, limit) for message in messages]
+        if not requests:
+            return []
+        replies = self.grid.send_and_receive(requests, timeout=limit)
+        return self._judged(requests, replies)
+
+    def identity(self, reply: Message) -> str:
+        """Return who sent an accepted reply."""
+        return self._sender(reply).identity
+
+    def records(self, reply: Message) -> int:
+        """Return the enrolled record count behind an accepted reply."""
+        return self._sender(reply).records
+
+    def _sender(self, reply: Message) -> Participant:
+        participant = self.registry.at(reply.metadata.src_node_id) if self.registry else None
+        if participant is None:
+            raise KeyError(f"node {reply.metadata.src_node_id} is not enrolled")
+        return participant
+
+    def _prepared(self, message: Message, limit: float) -> Message:
+        # FedAvg gives one RecordDict to all nodes, and no time to live.
+        message.content = message.content.copy()
+        message.metadata.ttl = limit
+        return message
+
+    def _judged(self, requests: list[Message], replies: Iterable[Message]) -> list[Message]:
+        open_requests = {request.metadata.message_id: request for request in requests}
+        accepted: list[tuple[int, Message]] = []
+        for reply in replies:
+            request = open_requests.pop(reply.metadata.reply_to_message_id, None)
+            if request is None:
+                self._note(None, reply.metadata.message_type, "rejected", "answers no open request")
+                continue
+            node, kind = request.metadata.dst_node_id, request.metadata.message_type
+            participant = self.registry.at(node) if self.registry else None
+            if self._accepts(reply, kind, participant, node):
+                accepted.append((participant.partition if participant else node, reply))
+        for request in open_requests.values():
+            node = request.metadata.dst_node_id
+            participant = self.registry.at(node) if self.registry else None
+            who = participant.identity if participant else f"node:{node}"
+            self._note(who, request.metadata.message_type, "missing", "no reply in time")
+        ordered = [reply for _, reply in sorted(accepted, key=lambda pair: pair[0])]
+        for reply in ordered:
+            reply.content = CheckedContent(reply.content)
+        return ordered
+
+    def _accepts(
+        self, reply: Message, kind: str, participant: Participant | None, node: int
+    ) -> bool:
+        who = participant.identity if participant else f"node:{node}"
+        if reply.has_error():
+            self._note(who, kind, "failed", _error_text(reply))
+            return False
+        if reply.metadata.message_type != kind:
+            self._note(who, kind, "rejected", "answers with another message type")
+            return False
+        refusal = _refusal(reply.content)
+        if refusal is not None:
+            self._note(who, kind, "refused", refusal)
+            return False
+        try:
+            judge = self.judges.get(kind)
+            if judge is None:
+                raise ReplyRejected(f"nothing of type {kind} is expected")
+            judge(reply.content, participant)
+        except ReplyRejected as fault:
+            self._note(who, kind, "rejected", str(fault))
+            return False
+        except Exception as fault:  # noqa: BLE001 - a judge that trips over a reply rejects it
+            self._note(who, kind, "rejected", f"unreadable: {type(fault).__name__}")
+            return False
+        return True
+
+    def _note(self, identity: str | None, kind: str, verdict: str, reason: str) -> None:
+        clean = "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
+        self.verdicts.append(Verdict(identity or "unknown", kind, verdict, clean))
+        log(WARNING, "%s: %s reply %s: %s", identity or "unknown", kind, verdict, clean)
+
+    def set_run(self, run: Run) -> None:
+        """Pass on the run."""
+        self.grid.set_run(run)
+
+    @property
+    def run(self) -> Run:
+        """Return the run of the wrapped grid."""
+        return self.grid.run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Create a message as the wrapped grid does."""
+        return self.grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Refuse: only :meth:`send_and_receive` can judge what comes back."""
+        raise NotImplementedError("use send_and_receive: replies are judged there")
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Refuse: only :meth:`send_and_receive` can judge what comes back."""
+        raise NotImplementedError("use send_and_receive: replies are judged there")
+
+
+def _refusal(content: RecordDict) -> str | None:
+    if set(content) != {REFUSAL}:
+        return None
+    reason = dict(content[REFUSAL].items()).get(REFUSAL)
+    return reason if isinstance(reason, str) else None
+
+
+def _error_text(reply: Message) -> str:
+    reason = (reply.error.reason or f"error code {reply.error.code}").strip()
+    return reason.splitlines()[-1] if reason else "error without a reason"

@@ -1,0 +1,95 @@
+"""Enrolment: wait for the clients, bounded, ask each who it is, and fix the registry."""
+
+from collections import Counter
+from time import monotonic, sleep
+from typing import cast
+
+from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.serverapp import Grid
+
+from server.checked_grid import CheckedGrid
+from server.errors import RunFailed
+from server.registry import Participant, Registry, identity_of
+from server.replies import judge_hello
+from strategies.wrappers.protocol import HELLO
+
+POLL_SECONDS = 0.05
+
+
+def enrol(
+    grid: Grid, expected: int, *, minimum: int = 1, wait: float = 60.0, timeout: float = 60.0
+) -> Registry:
+    """Return the registry of everyone who says who they are.
+
+    Parameters
+    ----------
+    grid : Grid
+        The backend's grid.
+    expected : int
+        How many clients the settings name. Where most clients were launched as one of another
+        number of partitions (``flwr run`` with its own number of SuperNodes), that counts.
+    minimum : int
+        Fewest records a clinic may enrol with: a false m = 1 would drown the model in noise.
+    wait, timeout : float
+        Seconds to wait for nodes to appear, and for one answer.
+
+    Raises
+    ------
+    RunFailed
+        When not all of the expected clients enrolled in time, or one has too few records.
+    """
+    checked = CheckedGrid(grid, {HELLO: judge_hello}, timeout)
+    deadline, asked = monotonic() + wait, set[int]()
+    enrolled: list[Participant] = []
+    announced: Counter[int] = Counter()
+    while True:
+        fresh = [node for node in checked.get_node_ids() if node not in asked]
+        if fresh:
+            asked.update(fresh)
+            _ask(checked, fresh, enrolled, announced)
+            expected = announced.most_common(1)[0][0] if announced else expected
+        if len(asked) >= expected or monotonic() >= deadline:
+            break
+        sleep(POLL_SECONDS)
+    if len(enrolled) < expected:
+        raise RunFailed(_missing(expected, enrolled, checked))
+    for participant in enrolled:
+        if participant.records < minimum:
+            raise RunFailed(
+                f"{participant.identity} enrolled with {participant.records} records where "
+                f"{minimum} are asked for: give it more or lower --min-records"
+            )
+    return Registry(enrolled)
+
+
+def _ask(
+    checked: CheckedGrid, nodes: list[int], enrolled: list[Participant], announced: Counter[int]
+) -> None:
+    requests = [
+        Message(RecordDict({"config": ConfigRecord()}), dst_node_id=node, message_type=HELLO)
+        for node in nodes
+    ]
+    keys = {node.node_id: bytes(node.public_key) for node in checked.get_nodes()}
+    for reply in checked.send_and_receive(requests):
+        metrics = reply.content.metric_records["metrics"]
+        node, partition = reply.metadata.src_node_id, int(cast(int, metrics["partition-id"]))
+        enrolled.append(
+            Participant(
+                identity=identity_of(keys.get(node, b""), partition),
+                partition=partition,
+                node_id=node,
+                role=str(reply.content.config_records["config"]["role"]),
+                records=int(cast(int, metrics["num-examples"])),
+            )
+        )
+        if metrics["num-partitions"]:
+            announced[int(cast(int, metrics["num-partitions"]))] += 1
+
+
+def _missing(expected: int, enrolled: list[Participant], checked: CheckedGrid) -> str:
+    present = {participant.partition for participant in enrolled}
+    absent = [str(number) for number in range(expected) if number not in present]
+    listed = ", ".join(absent[:8]) + (", ..." if len(absent) > 8 else "")  # noqa: PLR2004
+    reasons = [verdict.reason for verdict in checked.take_verdicts()]
+    why = f"; one said: {reasons[0]}" if reasons else ""
+    return f"{len(enrolled)} of {expected} clients enrolled; missing: {listed}{why}"

@@ -1,0 +1,137 @@
+"""One federated run at the server: enrol, build the nested strategy, loop, and report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+from numpy.typing import NDArray
+
+from server.checked_grid import CheckedGrid
+from server.enrolment import enrol
+from server.loop import OnRound, RoundRecord, run_rounds
+from server.registry import Registry
+from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from strategies.learning.metrics import diagnose
+from strategies.learning.task import feature_map, federation_of
+from strategies.randomness import NoiseSource, Purpose, SeededNoise, SystemNoise
+from strategies.settings import Settings
+from strategies.wrappers.aggregation import build_aggregation
+from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
+from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.vectors import to_array, to_vector
+
+
+@dataclass(frozen=True)
+class FederatedRun:
+    """What a run leaves behind.
+
+    Parameters
+    ----------
+    settings : Settings
+        As run: ``clients`` is the number that enrolled.
+    weights : ndarray, shape (d,)
+        The last broadcast model.
+    rounds : list of RoundRecord
+        Round 0 is the untrained model.
+    sizes : tuple of int
+        |D_i| by clinic.
+    seconds : float
+        Wall time from enrolment to the last round.
+    """
+
+    settings: Settings
+    weights: NDArray[np.float64]
+    rounds: list[RoundRecord]
+    sizes: tuple[int, ...]
+    seconds: float
+
+    @property
+    def final(self) -> dict[str, Any]:
+        """Return the metrics of the last round."""
+        return self.rounds[-1].metrics
+
+
+def run_federation(
+    grid: Grid,
+    settings: Settings,
+    on_round: OnRound = lambda _: None,
+    wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+) -> FederatedRun:
+    """Run one federation over a Flower grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        Flower's, or one of ours.
+    settings : Settings
+        What to run; its number of clients gives way to the number that is there.
+    on_round : callable
+        Told of every round as it ends, round 0 first.
+    wrap : callable
+        Puts further strategy wrappers around the outside.
+
+    Raises
+    ------
+    RunFailed
+        When clients are missing or no reply could be used.
+    """
+    started = perf_counter()
+    registry = enrol(grid, settings.clients, minimum=settings.min_records)
+    if len(registry) != settings.clients:
+        settings = settings.changed(clients=len(registry))
+    evaluate, dimension = held_out(settings)
+    strategy = wrap(build_strategy(settings, registry))
+    judges: dict[str, Judge] = {
+        "train": TrainJudge(MODEL, dimension, norm_bound(strategy, dimension)),
+        "evaluate": judge_evaluate,
+    }
+    checked = CheckedGrid(grid, judges, registry=registry)
+    initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
+    arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+    return FederatedRun(
+        settings, to_vector(arrays[MODEL]), rounds, registry.sizes, perf_counter() - started
+    )
+
+
+def build_strategy(settings: Settings, registry: Registry) -> Strategy:
+    """Return the nested strategy that the settings compose."""
+    strategy = build_aggregation(settings)
+    if settings.privacy == "global-dp":
+        strategy = GlobalDifferentialPrivacy(
+            strategy, settings.calibration(), registry.smallest_shard, server_noise(settings)
+        )
+    return strategy
+
+
+def server_noise(settings: Settings) -> NoiseSource:
+    """Return where the server's top-up noise comes from."""
+    if settings.noise == "system":
+        return SystemNoise()
+    return SeededNoise(settings.seed, Purpose.SERVER_NOISE)
+
+
+def norm_bound(strategy: Strategy, dimension: int) -> float:
+    """Return the largest norm of an upload that counts, infinite where nothing is clipped."""
+    if not isinstance(strategy, GlobalDifferentialPrivacy):
+        inner = getattr(strategy, "inner", None)
+        return float("inf") if inner is None else norm_bound(inner, dimension)
+    return noised_norm_bound(strategy.calibration.clip_norm, strategy.upload_noise_std, dimension)
+
+
+def held_out(settings: Settings) -> tuple[Callable[[ArrayRecord], dict[str, Any]], int]:
+    """Return the judge of broadcast models on the server's held-out set, and d."""
+    federation = federation_of(settings)
+    test = federation.table.take(federation.test)
+    mapping = feature_map(test, settings)
+    features = mapping(test.features)
+
+    def evaluate(arrays: ArrayRecord) -> dict[str, Any]:
+        weights = to_vector(arrays[MODEL])
+        return diagnose(weights, features, test.labels, settings.l2).as_dict()
+
+    return evaluate, mapping.dimension

@@ -1,0 +1,118 @@
+"""The round loop: configure, train, merge, evaluate, record; bounded in every wait.
+
+Flower's own ``Strategy.start`` begins at round 1, keeps no record of who failed and cannot be
+resumed; this loop drives the same six strategy methods.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from time import perf_counter
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, MessageType, MetricRecord
+from flwr.serverapp.strategy import Strategy
+
+from server.checked_grid import CheckedGrid
+from server.errors import RunFailed
+
+Evaluate = Callable[[ArrayRecord], dict[str, Any]]
+"""Judges a broadcast model on the server's held-out set."""
+
+
+@dataclass
+class RoundRecord:
+    """What one round did.
+
+    ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
+    that were not used.
+    """
+
+    round: int
+    metrics: dict[str, Any]
+    sizes: dict[str, int] = field(default_factory=dict)
+    verdicts: list[dict[str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the flat form of result.json and rounds.csv."""
+        row = {"round": self.round, **self.metrics, "replies": len(self.sizes)}
+        return row | {"verdicts": self.verdicts, "seconds": self.seconds}
+
+
+OnRound = Callable[[RoundRecord], None]
+
+
+def run_rounds(
+    strategy: Strategy,
+    grid: CheckedGrid,
+    initial: ArrayRecord,
+    rounds: int,
+    evaluate: Evaluate,
+    on_round: OnRound,
+) -> tuple[ArrayRecord, list[RoundRecord]]:
+    """Run ``rounds`` rounds and return the last broadcast model with one record a round.
+
+    A round without a usable reply leaves the model as it was: no noise, no ledger entry.
+
+    Raises
+    ------
+    RunFailed
+        When no round had a usable reply (at once when every client declines), with the
+        commonest reason.
+    """
+    arrays, records = initial, [RoundRecord(0, evaluate(initial))]
+    on_round(records[0])
+    for number in range(1, rounds + 1):
+        started = perf_counter()
+        arrays, record = _one_round(strategy, grid, arrays, number)
+        record.metrics |= evaluate(arrays)
+        record.seconds = perf_counter() - started
+        records.append(record)
+        on_round(record)
+        if number == 1 and not record.sizes and _all_refused(record):
+            raise RunFailed(_nobody(record))
+    if not any(record.sizes for record in records):
+        raise RunFailed(_nobody(records[-1]))
+    return arrays, records
+
+
+def _one_round(
+    strategy: Strategy, grid: CheckedGrid, arrays: ArrayRecord, number: int
+) -> tuple[ArrayRecord, RoundRecord]:
+    grid.take_verdicts()
+    requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
+    replies = grid.send_and_receive(requests)
+    sizes = {grid.identity(reply): grid.records(reply) for reply in replies}
+    merged, metrics = strategy.aggregate_train(number, replies)
+    if merged is not None:
+        arrays = merged
+    record = RoundRecord(number, _plain(metrics), sizes if merged is not None else {})
+    requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), grid)
+    evaluations = strategy.aggregate_evaluate(number, grid.send_and_receive(requests))
+    record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}
+    record.verdicts = [asdict(verdict) for verdict in grid.take_verdicts()]
+    return arrays, record
+
+
+def _plain(metrics: MetricRecord | None) -> dict[str, Any]:
+    return {} if metrics is None else dict(metrics.items())
+
+
+def _all_refused(record: RoundRecord) -> bool:
+    kinds = {v["kind"] for v in record.verdicts if v["message_type"] == MessageType.TRAIN}
+    return kinds == {"refused"}
+
+
+def _nobody(record: RoundRecord) -> str:
+    reasons = [
+        verdict["reason"]
+        for verdict in record.verdicts
+        if verdict["message_type"] == MessageType.TRAIN
+    ]
+    if not reasons:
+        return "no round had a usable reply: the aggregation made nothing of what it received"
+    common = max(set(reasons), key=reasons.count)
+    return (
+        f"no usable reply up to round {record.round}: {len(reasons)} clients gave none, "
+        f"most of them because: {common}"
+    )

@@ -1,0 +1,84 @@
+"""Who takes part: identities, roles and record counts, fixed once at enrolment.
+
+A client is its key: the fingerprint of the public key that Flower authenticated, or the
+partition number where clients are simulated. ``node_id`` is only where it can be reached now.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from server.errors import RunFailed
+
+
+@dataclass(frozen=True)
+class Participant:
+    """One enrolled client.
+
+    Parameters
+    ----------
+    identity : str
+        ``key:...`` or ``partition:...``; what reputations and ledgers belong to.
+    partition : int
+        Its number, from 0; replies are summed in this order.
+    node_id : int
+        Where Flower reaches it at present.
+    role : str
+        ``clinic``.
+    records : int
+        |D_i| as it enrolled; the weight of its replies, public by assumption.
+    """
+
+    identity: str
+    partition: int
+    node_id: int
+    role: str
+    records: int
+
+
+class Registry:
+    """Participants by node, in identity order.
+
+    Raises
+    ------
+    RunFailed
+        When two clients claim the same place, or none is left.
+    """
+
+    def __init__(self, participants: Iterable[Participant]) -> None:
+        self.participants = tuple(sorted(participants, key=lambda p: p.partition))
+        if not self.participants:
+            raise RunFailed("no client enrolled: nobody to train with")
+        seen: dict[int, str] = {}
+        for participant in self.participants:
+            if participant.partition in seen:
+                raise RunFailed(
+                    f"clients {seen[participant.partition]} and {participant.identity} both claim "
+                    f"partition {participant.partition}: give each its own partition-id"
+                )
+            seen[participant.partition] = participant.identity
+        self._by_node = {p.node_id: p for p in self.participants}
+
+    def __len__(self) -> int:
+        return len(self.participants)
+
+    def at(self, node_id: int) -> Participant | None:
+        """Return who is enrolled at a node, None for a stranger."""
+        return self._by_node.get(node_id)
+
+    @property
+    def smallest_shard(self) -> int:
+        """Return m, the least |D_i|."""
+        return min(p.records for p in self.participants)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Return |D_i| of every participant in identity order."""
+        return tuple(p.records for p in self.participants)
+
+
+def identity_of(public_key: bytes, partition: int) -> str:
+    """Return the lasting name of a client: its key's fingerprint, or its partition."""
+    if public_key:
+        return f"key:{sha256(public_key).hexdigest()}"
+    return f"partition:{partition}"

@@ -1,0 +1,1 @@
+"""How the federation decides: pure mechanisms, and Flower strategies that wrap one another."""

@@ -1,0 +1,1 @@
+"""The learner: linear support vector machine, feature maps and diagnostic metrics."""

@@ -1,0 +1,1 @@
+"""Privacy mechanisms: clip-then-noise, its calibration and what it certifies."""

@@ -1,0 +1,256 @@
+"""The ``privacy`` block of result.json: what was promised, and what the noise certifies.
+
+JSON has no infinity: an unbounded eps is ``null`` and is named under ``warnings``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from strategies.privacy.accounting import epsilon_of_mu
+from strategies.privacy.adversaries import ADVERSARIES, DESCRIPTIONS, Release
+from strategies.privacy.certificate import SensitivityCertificate, smallest_proven
+from strategies.privacy.global_dp import GlobalDP
+
+STRICT_DELTA = 1e-5
+SEEDED = "seeded noise: not private"
+SYSTEM = "operating system's CSPRNG"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a proof may use of a clinic's training: the paper's subgradient steps.
+
+    Parameters
+    ----------
+    learning_rate, steps : float, int
+        eta and k of one round.
+    gradient_bound : float
+        G, largest possible norm of a feature vector (``FeatureMap.norm_bound()``).
+    l2 : float
+        Weight of the L2 term.
+    """
+
+    learning_rate: float
+    steps: int
+    gradient_bound: float
+    l2: float = 0.0
+
+
+def certificates_for(
+    clip_norm: float, smallest_shard: int, training: Training | None, changed: int = 1
+) -> dict[str, SensitivityCertificate]:
+    """Return the certificates of a clipped upload under ``claimed``, ``proven``, ``worst``.
+
+    Parameters
+    ----------
+    clip_norm : float
+        B.
+    smallest_shard : int
+        m.
+    training : Training, optional
+        Allows the drift bound; without it the smallest proven bound is the worst case.
+    changed : int
+        Most records of one unit in a shard.
+    """
+    worst = SensitivityCertificate.worst_case(clip_norm)
+    proven = [worst]
+    if training is not None and 0 <= training.learning_rate * training.l2 <= 1:
+        proven.append(
+            SensitivityCertificate.drift(
+                training.learning_rate, training.steps, training.gradient_bound, training.l2
+            )
+        )
+    return {
+        "claimed": SensitivityCertificate.claimed(clip_norm, smallest_shard, changed),
+        "proven": smallest_proven(proven),
+        "worst": worst,
+    }
+
+
+def certify(
+    release: Release,
+    certificates: Mapping[str, SensitivityCertificate],
+    *,
+    nominal_epsilon: float | None,
+    delta: float,
+    sizes: Sequence[int],
+    private_noise: bool,
+    unit: str = "record",
+    relation: str = "replace-one",
+) -> dict[str, Any]:
+    """Return the privacy block of one run.
+
+    Parameters
+    ----------
+    release : Release
+        Noise, shares, rounds and exposures.
+    certificates : mapping of str to SensitivityCertificate
+        By the name each is printed under: claimed, proven, worst.
+    nominal_epsilon : float or None
+        What the mechanism says of itself; None when it adds no noise.
+    delta : float
+        The run's delta; figures at 1e-5 are added beside it.
+    sizes : sequence of int
+        |D_i|, for the warning ``delta >= 1/|D_i|``.
+    private_noise : bool
+        Whether the noise came from a CSPRNG and not from a seed.
+    unit, relation : str
+        What the figures protect, and what makes two shards neighbours.
+
+    Returns
+    -------
+    dict
+        JSON values only: strings, finite numbers, None, lists and dicts.
+    """
+    table = _certified(release, certificates, delta)
+    return {
+        "nominal_epsilon": nominal_epsilon,
+        "delta": delta,
+        "unit": unit,
+        "relation": relation,
+        "certified_epsilon": table,
+        "strict_delta": STRICT_DELTA,
+        "certified_epsilon_at_strict_delta": _certified(release, certificates, STRICT_DELTA),
+        "sensitivity": {name: item.as_dict() for name, item in certificates.items()},
+        "upload_noise_std": release.upload_noise_std,
+        "broadcast_noise_std": release.broadcast_noise_std,
+        "rounds": release.rounds,
+        "exposures": release.exposures,
+        "adversaries": dict(DESCRIPTIONS),
+        "accountant": "exact Gaussian composition (dp-accounting)",
+        "noise": SYSTEM if private_noise else SEEDED,
+        "assumptions": _assumptions(release),
+        "warnings": _warnings(release, table, nominal_epsilon, delta, sizes, private_noise),
+    }
+
+
+def certify_global_dp(
+    protocol: GlobalDP,
+    *,
+    smallest_shard: int,
+    sizes: Sequence[int],
+    training: Training | None,
+    private_noise: bool,
+    linear: bool = True,
+    unit: str = "record",
+    changed: int = 1,
+) -> dict[str, Any]:
+    """Return the privacy block of the paper's protocol.
+
+    Parameters
+    ----------
+    protocol : GlobalDP
+        Its calibration.
+    smallest_shard : int
+        m, fixed at enrolment.
+    sizes : sequence of int
+        |D_i| of every clinic.
+    training : Training, optional
+        What the drift bound may use.
+    private_noise, linear, unit, changed
+        As in :func:`certify`, :class:`Release` and :func:`certificates_for`; without a linear
+        aggregation the server tops up nothing.
+    """
+    top_up = protocol.broadcast_noise_std(smallest_shard, sizes) if linear else 0.0
+    total = sum(sizes)
+    release = Release(
+        protocol.upload_noise_std(smallest_shard),
+        top_up,
+        tuple(size / total for size in sizes),
+        protocol.rounds,
+        protocol.exposures,
+        linear,
+    )
+    return certify(
+        release,
+        certificates_for(protocol.clip_norm, smallest_shard, training, changed),
+        nominal_epsilon=protocol.epsilon,
+        delta=protocol.delta,
+        sizes=sizes,
+        private_noise=private_noise,
+        unit=unit,
+    )
+
+
+def no_privacy() -> dict[str, Any]:
+    """Return the privacy block of a run without noise: nothing is bounded."""
+    return {
+        "nominal_epsilon": None,
+        "delta": None,
+        "unit": None,
+        "relation": None,
+        "certified_epsilon": {name: {} for name in ADVERSARIES},
+        "noise": "none",
+        "assumptions": [],
+        "warnings": ["no noise: epsilon is unbounded against every adversary"],
+    }
+
+
+def _certified(
+    release: Release, certificates: Mapping[str, SensitivityCertificate], delta: float
+) -> dict[str, dict[str, float | None]]:
+    return {
+        adversary: {
+            name: _finite(epsilon_of_mu(release.worst_mu(adversary, item.value), delta))
+            for name, item in certificates.items()
+        }
+        for adversary in ADVERSARIES
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _assumptions(release: Release) -> list[str]:
+    texts = [
+        f"the eavesdropper overhears uploads in at most {release.exposures} of "
+        f"{release.rounds} rounds; no clinic can see or count that",
+        "shard sizes |D_i| and the number of clinics are public",
+        "every clinic runs this code, and the clinic in question keeps its noise secret",
+    ]
+    if not release.linear:
+        texts.append("the aggregation is not a weighted average: a broadcast costs an upload")
+    return texts
+
+
+def _warnings(
+    release: Release,
+    table: Mapping[str, Mapping[str, float | None]],
+    nominal: float | None,
+    delta: float,
+    sizes: Sequence[int],
+    private_noise: bool,
+) -> list[str]:
+    texts = []
+    texts += _delta_warnings(delta, sizes)
+    if not private_noise:
+        texts.append(f"{SEEDED}: whoever knows the seed can subtract it")
+    if any(value is None for row in table.values() for value in row.values()):
+        texts.append("null is unbounded: there is no noise against that adversary")
+    server = table["server"].get("proven")
+    if nominal is not None and (server is None or server > nominal):
+        found = "unbounded" if server is None else f"{server:.4g}"
+        texts.append(
+            f"nominal epsilon {nominal:g} is not what a curious server is held to: "
+            f"proven is {found} at delta {delta:g}"
+        )
+    return texts
+
+
+def _delta_warnings(delta: float, sizes: Sequence[int]) -> list[str]:
+    largest, total = max(sizes), sum(sizes)
+    if delta >= 1 / largest:
+        holds = sum(delta >= 1 / size for size in sizes)
+        return [
+            f"delta {delta:g} is at least 1/|D_i| for {holds} of {len(sizes)} clinics: publishing "
+            f"one record outright would satisfy it; read the figures at {STRICT_DELTA:g}"
+        ]
+    if delta >= 1 / total:
+        return [
+            f"delta {delta:g} is at least 1/|D| = 1/{total}: publishing each record with that "
+            f"probability would satisfy it; read the figures at {STRICT_DELTA:g}"
+        ]
+    return []

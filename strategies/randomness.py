@@ -1,0 +1,89 @@
+"""All random streams of a run, each addressed by what it is for.
+
+A stream is ``SeedSequence((seed, purpose, identity, round))``: data, split, training and
+noise never share a seed, and a stream's values do not depend on how many draws another
+stream made, so that every backend and the vectorised core see the same numbers.
+"""
+
+import os
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Purpose(IntEnum):
+    """What a random stream is for; part of its seed, so the values must never change."""
+
+    CLINIC_NOISE = 1001
+    SERVER_NOISE = 1002
+    BATCHES = 1003
+
+
+def generator(
+    seed: int, purpose: Purpose, identity: int = 0, round_: int = 0
+) -> np.random.Generator:
+    """Return the generator of one stream.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run, at least 0.
+    purpose : Purpose
+        What the stream is for.
+    identity : int
+        Which participant draws from it.
+    round_ : int
+        Round of the federation it belongs to.
+    """
+    return np.random.default_rng(np.random.SeedSequence((seed, int(purpose), identity, round_)))
+
+
+class NoiseSource(Protocol):
+    """Where a mechanism takes its standard normal draws from."""
+
+    private: bool
+
+    def standard_normal(self, size: int, round_: int) -> NDArray[np.float64]:
+        """Return ``size`` independent N(0, 1) draws for round ``round_``."""
+
+
+class SeededNoise:
+    """Repeatable noise for experiments: whoever knows the seed can subtract it.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    purpose : Purpose
+        ``CLINIC_NOISE`` or ``SERVER_NOISE``.
+    identity : int
+        Who draws.
+    """
+
+    private = False
+
+    def __init__(self, seed: int, purpose: Purpose, identity: int = 0) -> None:
+        self._address = (seed, purpose, identity)
+
+    def standard_normal(self, size: int, round_: int) -> NDArray[np.float64]:
+        """Return the same ``size`` draws whenever asked for the same round."""
+        return generator(*self._address, round_).standard_normal(size)
+
+
+class SystemNoise:
+    """Noise from the operating system's CSPRNG, by the Box-Muller transform."""
+
+    private = True
+
+    def standard_normal(self, size: int, round_: int) -> NDArray[np.float64]:
+        """Return ``size`` fresh draws; ``round_`` is not used, nothing repeats."""
+        bits = np.frombuffer(os.urandom(16 * size), dtype=np.uint64).reshape(2, size) >> np.uint64(
+            11
+        )
+        uniform = (bits.astype(np.float64) + 0.5) * 2.0**-53  # in (0, 1): the logarithm is finite
+        draws: NDArray[np.float64] = np.sqrt(-2.0 * np.log(uniform[0])) * np.cos(
+            2.0 * np.pi * uniform[1]
+        )
+        return draws

@@ -1,0 +1,1 @@
+"""Flower strategies that wrap any other Flower strategy, one concern each."""

@@ -1,0 +1,10 @@
+"""Names that client and server must agree on in messages."""
+
+MODEL = "model"
+"""Key of the weight vector within the one ArrayRecord of a model message."""
+
+REFUSAL = "refusal"
+"""Key of the ConfigRecord, and of its one entry, in which a client declines a request."""
+
+HELLO = "query.hello"
+"""Message type in which the server asks a node who it is."""

@@ -1,0 +1,40 @@
+"""Weight vectors in and out of Flower Arrays, byte for byte what Flower writes, but fast.
+
+Flower serialises with ``np.save`` and reads with ``np.load``, 90 us each way for ten numbers;
+both ends here know the header in advance.
+"""
+
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from flwr.app import Array
+from numpy.typing import NDArray
+
+NUMPY = "numpy.ndarray"
+
+
+@lru_cache(maxsize=64)
+def npy_header(dimension: int) -> bytes:
+    """Return the .npy header of a little-endian float64 vector of this length."""
+    buffer = BytesIO()
+    np.save(buffer, np.zeros(dimension, dtype="<f8"), allow_pickle=False)
+    return buffer.getvalue()[: buffer.tell() - 8 * dimension]
+
+
+def to_array(vector: NDArray[np.float64]) -> Array:
+    """Return the Flower Array of a float64 vector of shape (d,)."""
+    if vector.ndim != 1 or vector.dtype != np.float64:
+        raise ValueError(f"expected a float64 vector, got {vector.dtype} of shape {vector.shape}")
+    data = npy_header(len(vector)) + np.ascontiguousarray(vector, dtype="<f8").tobytes()
+    return Array("float64", vector.shape, NUMPY, data)
+
+
+def to_vector(array: Array) -> NDArray[np.float64]:
+    """Return the values of an Array as Flower's ``numpy()`` does, faster for plain vectors."""
+    data = array.data
+    if array.stype == NUMPY and len(array.shape) == 1:
+        header = npy_header(array.shape[0])
+        if len(data) == len(header) + 8 * array.shape[0] and data.startswith(header):
+            return np.frombuffer(data, dtype="<f8", offset=len(header))
+    return array.numpy()
