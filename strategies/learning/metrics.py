@@ -32,6 +32,14 @@ class Diagnosis:
         """Return the fields in order."""
         return dict(self.__dict__)
 
+    def as_lists(self) -> dict[str, int | float | list[int] | list[float]]:
+        """Return ``rates`` (accuracy, loss, sensitivity, specificity, auc) and ``confusion``.
+
+        The confusion matrix is (true positive, false negative, true negative, false positive).
+        """
+        values = list(self.__dict__.values())
+        return {"rates": values[:5], "confusion": values[5:]}
+
 
 def diagnose(
     weights: FloatArray, features: FloatArray, labels: NDArray[np.int8], l2: float

@@ -1,6 +1,7 @@
 """The learning task of a run: the table its settings name, cut and mapped to features."""
 
 from functools import lru_cache
+from math import inf
 
 from datasets.federated import FederatedTable, cut, load
 from datasets.table import Table
@@ -9,9 +10,18 @@ from strategies.settings import Settings
 
 
 def feature_map(table: Table, settings: Settings) -> FeatureMap:
-    """Return the feature map of a table's public attribute bounds."""
+    """Return the feature map of a table's attribute bounds (public, or the report warns)."""
     low, high = zip(*table.bounds, strict=True)
-    return FeatureMap(settings.features, low, high, settings.bias)
+    return FeatureMap(settings.features, low, high, settings.bias, settings.feature_scale)
+
+
+def feature_bound(table: Table, settings: Settings) -> float:
+    """Return a bound on every feature vector's norm that a proof may use.
+
+    Infinite when the attribute bounds were taken from the records: then the map itself depends
+    on them, and no bound holds for neighbouring data.
+    """
+    return feature_map(table, settings).norm_bound() if table.public_bounds else inf
 
 
 def federation_of(settings: Settings) -> FederatedTable:
@@ -33,7 +43,7 @@ def _cut(table: Table, settings: Settings) -> FederatedTable:
         seed=settings.seed,
         scheme=settings.partition,
         sizes=settings.shard_sizes,
-        alpha=settings.alpha,
+        alpha=settings.skew,
         minimum=settings.min_records,
         test_fraction=settings.test_fraction,
         split=settings.split_unit,

@@ -1,10 +1,4 @@
-"""What noise costs: exact (eps, delta) of Gaussian releases, PLD for subsampled ones.
-
-A release ``f(D) + N(0, sigma^2 I)`` of a function with sensitivity ``Delta`` is mu-GDP with
-``mu = Delta / sigma``; releases compose as ``mu = sqrt(sum mu_i^2)``, also when each depends on
-those before it (Dong, Roth and Su, "Gaussian Differential Privacy", 2022, Cor. 3.3). The
-exact eps of mu-GDP is Balle and Wang, "Improving the Gaussian Mechanism", 2018, Thm. 8, as
-computed by ``dp_accounting.gaussian_mechanism``.
+"""What noise costs: one front door to the exact Gaussian, PLD, RDP and Opacus accountants.
 
 Everywhere here the *noise multiplier* is ``z = sigma / C``, with ``C`` the clipping norm of one
 unit's contribution to a sum. Under ``replace-one`` that sum moves by up to ``2 C``, so one
@@ -14,10 +8,33 @@ full-batch release has ``mu = 2 / z``; under ``add-remove`` by ``C``, so ``mu = 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, fsum, inf, isfinite, isnan, log, sqrt
+from math import exp, inf, isfinite, isnan, log, sqrt
 from typing import Literal
 
-import numpy as np
+from strategies.privacy.gaussian import (
+    AccountingError,
+    check_delta,
+    check_epsilon,
+    compose,
+    epsilon_of_mu,
+    mu_of_epsilon,
+    mu_of_release,
+)
+
+__all__ = [
+    "ACCOUNTANTS",
+    "RELATIONS",
+    "UNITS",
+    "AccountingError",
+    "SampledRelease",
+    "compose",
+    "epsilon_of_mu",
+    "epsilon_of_releases",
+    "get_epsilon",
+    "get_noise_multiplier",
+    "mu_of_epsilon",
+    "mu_of_release",
+]
 
 Relation = Literal["replace-one", "add-remove"]
 Accountant = Literal["gaussian", "pld", "rdp", "opacus-rdp", "opacus-prv"]
@@ -29,10 +46,6 @@ DISCRETISATION = 5e-4  # of the privacy loss, rounded up: eps grows by less than
 RELATIVE_TOLERANCE = 1e-4  # of the eps a multiplier is searched for, always on the private side
 
 
-class AccountingError(ValueError):
-    """A guarantee that cannot be computed as asked; one line: what, why, what to do."""
-
-
 @dataclass(frozen=True, order=True)
 class SampledRelease:
     """``steps`` Poisson-sampled Gaussian sums at ``z = sigma / C`` (replace-one)."""
@@ -40,80 +53,6 @@ class SampledRelease:
     noise_multiplier: float
     sample_rate: float
     steps: int
-
-
-@lru_cache(maxsize=4096)
-def epsilon_of_mu(mu: float, delta: float) -> float:
-    """Return the exact eps at ``delta`` of a mu-GDP guarantee (Balle and Wang, Thm. 8).
-
-    Parameters
-    ----------
-    mu : float
-        ``Delta / sigma`` after composition; 0 says nothing is released, infinity no noise.
-    delta : float
-        In (0, 1).
-
-    Returns
-    -------
-    float
-        0 for ``mu = 0``, infinity for ``mu = inf``.
-
-    Raises
-    ------
-    AccountingError
-        For a negative or undefined ``mu`` or a ``delta`` out of range.
-    """
-    _check_delta(delta)
-    if isnan(mu) or mu < 0:
-        raise AccountingError(f"mu must be at least 0, got {mu}: it is a ratio of two norms")
-    if mu in (0.0, inf):
-        return mu
-    from dp_accounting.gaussian_mechanism import get_epsilon_gaussian  # noqa: PLC0415
-
-    with np.errstate(divide="ignore"):  # log of a difference that rounds to zero: eps is 0
-        return float(get_epsilon_gaussian(1.0 / mu, delta))
-
-
-@lru_cache(maxsize=4096)
-def mu_of_epsilon(epsilon: float, delta: float) -> float:
-    """Return the largest mu whose exact eps at ``delta`` is ``epsilon``.
-
-    Parameters
-    ----------
-    epsilon : float
-        Above 0; infinity gives infinity.
-    delta : float
-        In (0, 1).
-
-    Raises
-    ------
-    AccountingError
-        For an ``epsilon`` or ``delta`` out of range.
-    """
-    _check_delta(delta)
-    _check_epsilon(epsilon)
-    if epsilon == inf:
-        return inf
-    from dp_accounting.gaussian_mechanism import get_sigma_gaussian  # noqa: PLC0415
-
-    return 1.0 / float(get_sigma_gaussian(epsilon, delta))
-
-
-def compose(mus: Iterable[float]) -> float:
-    """Return the mu of releasing all of ``mus``: the root of the sum of squares."""
-    squares = [mu * mu for mu in mus]
-    return inf if inf in squares else sqrt(fsum(squares))
-
-
-def mu_of_release(sensitivity: float, noise_std: float) -> float:
-    """Return ``mu = sensitivity / noise_std`` of one release; infinite without noise."""
-    if sensitivity < 0 or noise_std < 0:
-        raise AccountingError(
-            f"sensitivity and noise must be at least 0, got {sensitivity} and {noise_std}"
-        )
-    if sensitivity == 0:
-        return 0.0
-    return inf if noise_std == 0 else sensitivity / noise_std
 
 
 def epsilon_of_releases(mu: float, sampled: Iterable[SampledRelease], delta: float) -> float:
@@ -137,7 +76,7 @@ def epsilon_of_releases(mu: float, sampled: Iterable[SampledRelease], delta: flo
     merged = tuple(SampledRelease(*key, count) for key, count in sorted(steps.items()) if count)
     if not merged:
         return epsilon_of_mu(mu, delta)
-    _check_delta(delta)
+    check_delta(delta)
     if mu == inf:
         return inf
     return _pld_epsilon(mu, merged, delta)
@@ -174,7 +113,7 @@ def get_epsilon(
     AccountingError
         For a value out of range, or an accountant that does not know the relation or q.
     """
-    _check_delta(target_delta)
+    check_delta(target_delta)
     _check_release(noise_multiplier, steps, sample_rate, accountant, relation)
     if steps == 0 or sample_rate == 0 or noise_multiplier == inf:
         return 0.0
@@ -206,8 +145,8 @@ def get_noise_multiplier(
     AccountingError
         For a value out of range, or an accountant that does not know the relation or q.
     """
-    _check_delta(target_delta)
-    _check_epsilon(target_epsilon)
+    check_delta(target_delta)
+    check_epsilon(target_epsilon)
     _check_release(1.0, steps, sample_rate, accountant, relation)
     if steps == 0 or sample_rate == 0 or target_epsilon == inf:
         return 0.0
@@ -249,8 +188,8 @@ def _smallest(z: float, epsilon_at: Callable[[float], float], target: float) -> 
 
 @lru_cache(maxsize=1024)
 def _pld_epsilon(mu: float, sampled: tuple[SampledRelease, ...], delta: float) -> float:
-    import dp_accounting as dp  # noqa: PLC0415
-    from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
+    import dp_accounting as dp
+    from dp_accounting.pld import PLDAccountant
 
     tool = PLDAccountant(
         dp.NeighboringRelation.REPLACE_ONE, value_discretization_interval=DISCRETISATION
@@ -267,9 +206,9 @@ def _pld_epsilon(mu: float, sampled: tuple[SampledRelease, ...], delta: float) -
 def _event_epsilon(
     delta: float, z: float, steps: int, sample_rate: float, accountant: str, relation: str
 ) -> float:
-    import dp_accounting as dp  # noqa: PLC0415
-    from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
-    from dp_accounting.rdp import RdpAccountant  # noqa: PLC0415
+    import dp_accounting as dp
+    from dp_accounting.pld import PLDAccountant
+    from dp_accounting.rdp import RdpAccountant
 
     relations = dp.NeighboringRelation
     replace = relation == "replace-one"
@@ -291,21 +230,11 @@ def _event_epsilon(
 def _opacus_epsilon(
     delta: float, z: float, steps: int, sample_rate: float, accountant: str
 ) -> float:
-    from opacus.accountants import PRVAccountant, RDPAccountant  # noqa: PLC0415
+    from opacus.accountants import PRVAccountant, RDPAccountant
 
     tool = RDPAccountant() if accountant == "opacus-rdp" else PRVAccountant()
     tool.history = [(z, sample_rate, steps)]
     return float(tool.get_epsilon(delta))
-
-
-def _check_delta(delta: float) -> None:
-    if not 0 < delta < 1:
-        raise AccountingError(f"delta must lie strictly between 0 and 1, got {delta}")
-
-
-def _check_epsilon(epsilon: float) -> None:
-    if isnan(epsilon) or epsilon <= 0:
-        raise AccountingError(f"epsilon must be above 0, got {epsilon}: 0 allows no release")
 
 
 def _check_release(

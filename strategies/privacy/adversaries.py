@@ -19,6 +19,8 @@ from strategies.privacy.accounting import AccountingError, mu_of_release
 Adversary = Literal["server", "eavesdropper", "broadcast"]
 ADVERSARIES: tuple[Adversary, ...] = ("server", "eavesdropper", "broadcast")
 
+ROUNDING = 1e-9  # of the sum of shares
+
 DESCRIPTIONS: dict[Adversary, str] = {
     "server": "honest-but-curious server: all T uploads of a clinic",
     "eavesdropper": "E uploads of a clinic (in E rounds, from all clinics) and every broadcast",
@@ -65,7 +67,7 @@ class Release:
             raise AccountingError(
                 f"noise must be at least 0, got {self.upload_noise_std}, {self.broadcast_noise_std}"
             )
-        if not self.shares or min(self.shares) <= 0 or abs(fsum(self.shares) - 1) > 1e-9:
+        if not self.shares or min(self.shares) <= 0 or abs(fsum(self.shares) - 1) > ROUNDING:
             raise AccountingError("shares must be positive and add up to 1")
         if not 0 <= self.exposures <= self.rounds:
             raise AccountingError(

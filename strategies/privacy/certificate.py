@@ -183,9 +183,10 @@ class SensitivityCertificate:
             raise CertificateError(
                 f"the loss is not smooth (beta {smoothness}, l2 {l2}): use the drift bound"
             )
-        if learning_rate * total > 2:
+        limit = 2 / total if total else inf
+        if learning_rate > limit:
             raise CertificateError(
-                f"smooth bound needs eta <= 2 / beta = {2 / total:g}, got {learning_rate:g}: "
+                f"smooth bound needs eta <= 2 / beta = {limit:g}, got {learning_rate:g}: "
                 "lower eta or widen the smoothing"
             )
         share = min(changed, records)

@@ -8,7 +8,7 @@ and eq. 13 in the general form that unequal shards need. The eps of this file is
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, isfinite, log, sqrt
+from math import isfinite, log, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,10 +76,7 @@ class GlobalDP:
         ``c E S / eps`` itself, or its square root in the variance reading.
         """
         scale = (
-            self.constant
-            * self.exposures
-            * self.claimed_sensitivity(smallest_shard)
-            / self.epsilon
+            self.constant * self.exposures * self.claimed_sensitivity(smallest_shard) / self.epsilon
         )
         return scale if self.reading == "std" else sqrt(scale)
 
@@ -98,12 +95,13 @@ class GlobalDP:
         ``sigma_2^2 = max(0, sigma^2 - sigma_1^2 sum pi_i^2)`` with ``sigma = c T S_b / eps``
         and ``S_b = max_i 2 B pi_i / m``; equal shards give eq. 13. The difference is formed
         from the sizes before any rounding, so it is 0 exactly when
-        ``T <= E sqrt(sum pi_i^2) / max pi_i`` (std reading).
+        ``T <= E sqrt(sum pi_i^2) / max pi_i`` (std reading, whole numbers of records).
         """
         if not sizes or min(sizes) <= 0:
             raise ValueError("sizes must be one positive number for each averaged reply")
-        total, largest = fsum(sizes), max(sizes)
-        squares = _sum_of_squares(sizes)
+        counts = _exact(sizes)
+        total, largest = sum(counts), max(counts)
+        squares = sum(count * count for count in counts)
         unit = self.constant * self.claimed_sensitivity(smallest_shard) / self.epsilon
         if self.reading == "std":
             excess = self.rounds**2 * largest**2 - self.exposures**2 * squares
@@ -125,6 +123,7 @@ def _positive(value: int, name: str) -> int:
     return value
 
 
-def _sum_of_squares(sizes: Sequence[float]) -> float:
-    # Record counts are integers: their squares add up exactly, and fsum covers the rest.
-    return fsum(float(size) * float(size) for size in sizes)
+def _exact(sizes: Sequence[float]) -> list[int] | list[float]:
+    # Python's whole numbers do not round, however many records and rounds there are.
+    whole = [int(size) for size in sizes]
+    return whole if whole == list(sizes) else [float(size) for size in sizes]

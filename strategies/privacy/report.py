@@ -12,10 +12,10 @@ from strategies.privacy.accounting import epsilon_of_mu
 from strategies.privacy.adversaries import ADVERSARIES, DESCRIPTIONS, Release
 from strategies.privacy.certificate import SensitivityCertificate, smallest_proven
 from strategies.privacy.global_dp import GlobalDP
+from strategies.privacy.report_warnings import SEEDED, STRICT_DELTA, warnings_of
 
-STRICT_DELTA = 1e-5
-SEEDED = "seeded noise: not private"
 SYSTEM = "operating system's CSPRNG"
+GAUSSIAN_ACCOUNTANT = "exact Gaussian composition (dp-accounting)"
 
 
 @dataclass(frozen=True)
@@ -113,16 +113,23 @@ def certify(
         "certified_epsilon": table,
         "strict_delta": STRICT_DELTA,
         "certified_epsilon_at_strict_delta": _certified(release, certificates, STRICT_DELTA),
+        "accountant": GAUSSIAN_ACCOUNTANT,
         "sensitivity": {name: item.as_dict() for name, item in certificates.items()},
+        **describe(release, private_noise),
+        "warnings": warnings_of(table, nominal_epsilon, delta, sizes, private_noise),
+    }
+
+
+def describe(release: Release, private_noise: bool) -> dict[str, Any]:
+    """Return the part of a privacy block that says what was released, and what is assumed."""
+    return {
         "upload_noise_std": release.upload_noise_std,
         "broadcast_noise_std": release.broadcast_noise_std,
         "rounds": release.rounds,
         "exposures": release.exposures,
         "adversaries": dict(DESCRIPTIONS),
-        "accountant": "exact Gaussian composition (dp-accounting)",
         "noise": SYSTEM if private_noise else SEEDED,
         "assumptions": _assumptions(release),
-        "warnings": _warnings(release, table, nominal_epsilon, delta, sizes, private_noise),
     }
 
 
@@ -214,43 +221,3 @@ def _assumptions(release: Release) -> list[str]:
     if not release.linear:
         texts.append("the aggregation is not a weighted average: a broadcast costs an upload")
     return texts
-
-
-def _warnings(
-    release: Release,
-    table: Mapping[str, Mapping[str, float | None]],
-    nominal: float | None,
-    delta: float,
-    sizes: Sequence[int],
-    private_noise: bool,
-) -> list[str]:
-    texts = []
-    texts += _delta_warnings(delta, sizes)
-    if not private_noise:
-        texts.append(f"{SEEDED}: whoever knows the seed can subtract it")
-    if any(value is None for row in table.values() for value in row.values()):
-        texts.append("null is unbounded: there is no noise against that adversary")
-    server = table["server"].get("proven")
-    if nominal is not None and (server is None or server > nominal):
-        found = "unbounded" if server is None else f"{server:.4g}"
-        texts.append(
-            f"nominal epsilon {nominal:g} is not what a curious server is held to: "
-            f"proven is {found} at delta {delta:g}"
-        )
-    return texts
-
-
-def _delta_warnings(delta: float, sizes: Sequence[int]) -> list[str]:
-    largest, total = max(sizes), sum(sizes)
-    if delta >= 1 / largest:
-        holds = sum(delta >= 1 / size for size in sizes)
-        return [
-            f"delta {delta:g} is at least 1/|D_i| for {holds} of {len(sizes)} clinics: publishing "
-            f"one record outright would satisfy it; read the figures at {STRICT_DELTA:g}"
-        ]
-    if delta >= 1 / total:
-        return [
-            f"delta {delta:g} is at least 1/|D| = 1/{total}: publishing each record with that "
-            f"probability would satisfy it; read the figures at {STRICT_DELTA:g}"
-        ]
-    return []
