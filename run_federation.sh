@@ -106,12 +106,11 @@ case ${1:-} in
   test)
     shift
     cd "$root"
-    selection=()
     if [ "${1:-}" = --fast ]; then
       shift
-      selection=(-m "not slow and not ray")
+      exec "$python" -P -m pytest -m "not slow and not ray" "$@"
     fi
-    exec "$python" -P -m pytest "${selection[@]}" "$@"
+    exec "$python" -P -m pytest "$@"
     ;;
   *)
     # -P: a folder named datasets or server where the user stands must not be imported.

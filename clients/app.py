@@ -1,67 +1,99 @@
-"""The ClientApp: what a clinic answers to ``query.hello``, ``train`` and ``evaluate``."""
+"""The ClientApp: what a clinic answers to ``query.hello``, ``train`` and ``evaluate``.
 
-from math import isfinite
+On a market devices and users answer in its place (:mod:`clients.market_mods`).
+"""
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.clinic import clinic_of
-from clients.messages import clients_of, clinic_settings, partition_of, record_of, round_of
-from clients.noise_mod import clip_then_noise
+from clients.ledger_mod import charge_upload
+from clients.market_mods import man_in_the_middle, serve_device, serve_hello, serve_user
+from clients.messages import (
+    clients_of,
+    clinic_settings,
+    noise_of,
+    partition_of,
+    record_of,
+    round_of,
+)
+from clients.noise_mod import clip_then_noise, noise_source
+from clients.private_training import private_upload
+from strategies.settings import CERTIFIED_PRIVACY
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.vectors import to_array, to_vector
+
+LOCAL_EVALUATION = "local-evaluation"
+"""Key in a client's own state of its latest diagnosis, ``Diagnosis.as_lists``."""
 
 app = ClientApp()
 
 
-@app.query("hello")
+@app.query("hello", mods=[serve_hello])
 def hello(message: Message, context: Context) -> Message:
-    """Say who this is: role, number of records (public by assumption) and partition."""
+    """Say who this is: role, source of noise, partition, and what its uploads weigh (public)."""
+    settings = clinic_settings(context)
     metrics = MetricRecord(
         {
-            "num-examples": clinic_of(context, clinic_settings(context)).records,
+            "num-examples": clinic_of(context, settings).weight,
             "partition-id": partition_of(context),
             "num-partitions": clients_of(context) or 0,
         }
     )
-    content = RecordDict({"metrics": metrics, "config": ConfigRecord({"role": "clinic"})})
+    config = ConfigRecord({"role": "clinic", "noise": noise_of(context, settings)})
+    content = RecordDict({"metrics": metrics, "config": config})
     return Message(content, reply_to=message)
 
 
-@app.train(mods=[clip_then_noise])
-def train(message: Message, context: Context) -> Message:
-    """Train from the broadcast model; the mod clips and noises what this returns.
+@app.query("offer")
+def offer(message: Message, context: Context) -> Message:
+    """Say what this client would sell: a device its delivery, a clinic its next upload."""
+    if clinic_settings(context).is_market:
+        from clients import device
 
-    The reply carries the model and the public record count, and no loss or other exact
-    figure of private records.
+        return device.offer(message, context)
+    from clients.bid import bid
+
+    return bid(message, context)
+
+
+@app.train(mods=[man_in_the_middle, serve_device, charge_upload, clip_then_noise])
+def train(message: Message, context: Context) -> Message:
+    """Train from the broadcast model; nothing leaves that is not noised and charged for.
+
+    Under global-dp the mod clips and noises what this returns; the certified mechanisms noise
+    within their steps. The reply carries the model and the public record count, and no loss or
+    other exact figure of private records.
     """
     settings = clinic_settings(context)
     clinic = clinic_of(context, settings)
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
     server_round = round_of(record_of(message, ConfigRecord))
-    weights = clinic.train(weights, settings, server_round)
+    if settings.privacy in CERTIFIED_PRIVACY:
+        noise = noise_source(noise_of(context, settings), settings.seed, clinic.partition)
+        weights = private_upload(clinic, settings, weights, server_round, noise)
+    else:
+        weights = clinic.train(weights, settings, server_round)
     content = RecordDict(
         {
             "arrays": ArrayRecord({MODEL: to_array(weights)}),
-            "metrics": MetricRecord({"num-examples": clinic.records}),
+            "metrics": MetricRecord({"num-examples": clinic.weight}),
         }
     )
     return Message(content, reply_to=message)
 
 
-@app.evaluate()
+@app.evaluate(mods=[serve_user])
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the broadcast model locally and keep the result.
 
-    The diagnosis goes into the client's own state (``local-evaluation``), never into the
+    The diagnosis goes into the client's own state (``LOCAL_EVALUATION``), never into the
     reply: exact figures of private records sent every round would void any guarantee.
     """
     settings = clinic_settings(context)
     clinic = clinic_of(context, settings)
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
     diagnosis = clinic.evaluate(weights, settings)
-    context.state["local-evaluation"] = MetricRecord(
-        {key: value for key, value in diagnosis.as_dict().items() if isfinite(value)}
-    )
-    content = RecordDict({"metrics": MetricRecord({"num-examples": clinic.records})})
+    context.state[LOCAL_EVALUATION] = MetricRecord(diagnosis.as_lists())
+    content = RecordDict({"metrics": MetricRecord({"num-examples": clinic.weight})})
     return Message(content, reply_to=message)

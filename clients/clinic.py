@@ -13,9 +13,10 @@ from datasets.errors import DataError
 from datasets.table import Table
 from strategies.learning.linear_svm import FloatArray, descend, draw_batches, sign_records
 from strategies.learning.metrics import Diagnosis, diagnose
-from strategies.learning.task import feature_map, federation_of
+from strategies.learning.task import feature_bound, feature_map, federation_of
+from strategies.privacy.units import group_units
 from strategies.randomness import Purpose, generator
-from strategies.settings import Settings
+from strategies.settings import CERTIFIED_PRIVACY, Settings
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,22 @@ class Clinic:
         +1 diseased, -1 healthy.
     signed : ndarray, shape (n, d)
         Labels times features.
+    units : ndarray, shape (units, records of one, d)
+        ``signed`` gathered by unit of privacy, padded with zeros.
+    weight : int
+        What the clinic's upload weighs: its records, or its units under a mechanism that
+        protects units of several records, whose number alone is public then.
+    norm_bound : float
+        Bound on every feature vector's norm that a proof may use, or infinity.
     """
 
     partition: int
     features: FloatArray
     labels: NDArray[np.int8]
     signed: FloatArray
+    units: FloatArray
+    weight: int
+    norm_bound: float
 
     @property
     def records(self) -> int:
@@ -85,20 +96,33 @@ def clinic_of(context: Context, settings: Settings) -> Clinic:
 
 def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
     """Return the clinic that holds ``records``."""
-    features = feature_map(records, settings)(records.features)
-    return Clinic(partition, features, records.labels, sign_records(features, records.labels))
+    mapping = feature_map(records, settings)
+    features = mapping(records.features)
+    signed = sign_records(features, records.labels)
+    units = group_units(signed, records.groups if settings.unit == "patient" else None)
+    weight = len(units) if settings.privacy in CERTIFIED_PRIVACY else len(signed)
+    bound = feature_bound(records, settings)
+    return Clinic(partition, features, records.labels, signed, units, weight, bound)
 
 
-@lru_cache(maxsize=4096)
 def _simulated(partition: int, settings: Settings) -> Clinic:
-    federation = federation_of(settings)
-    if not 0 <= partition < len(federation.shards):
-        raise DataError(
-            f"partition {partition} does not exist: the data is cut into "
-            f"{len(federation.shards)} shards; start as many clients as there are shards"
-        )
-    shard = federation.table.take(federation.shards[partition])
-    return make_clinic(partition, shard, settings)
+    clinics = _clinics_of(settings)
+    if partition not in clinics:
+        federation = federation_of(settings)
+        if not 0 <= partition < len(federation.shards):
+            raise DataError(
+                f"partition {partition} does not exist: the data is cut into "
+                f"{len(federation.shards)} shards; start as many clients as there are shards"
+            )
+        shard = federation.table.take(federation.shards[partition])
+        clinics[partition] = make_clinic(partition, shard, settings)
+    return clinics[partition]
+
+
+@lru_cache(maxsize=2)
+def _clinics_of(_: Settings) -> dict[int, Clinic]:
+    # Only the run that is going on: a comparison goes through thousands in one process.
+    return {}
 
 
 @lru_cache(maxsize=64)

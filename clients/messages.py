@@ -12,6 +12,10 @@ from strategies.wrappers.protocol import REFUSAL
 RecordT = TypeVar("RecordT", ArrayRecord, MetricRecord, ConfigRecord)
 
 
+MAX_RECENT = 64
+_RECENT: dict[tuple[int, int | None], tuple[object, int, Settings]] = {}
+
+
 def refuse(message: Message, reason: str) -> Message:
     """Return a reply that declines ``message`` and carries nothing but the reason."""
     return Message(RecordDict({REFUSAL: ConfigRecord({REFUSAL: reason})}), reply_to=message)
@@ -37,8 +41,31 @@ def round_of(config: ConfigRecord) -> int:
 
 
 def clinic_settings(context: Context) -> Settings:
-    """Return the run's settings as this client received them in its run config."""
-    return _settings(tuple(context.run_config.items()), clients_of(context))
+    """Return the run's settings as this client received them in its run config.
+
+    Flower forbids a client to change its run config, so the object stands for its contents:
+    hashing all of them again in every handler would cost more than the message.
+    """
+    config, clients = context.run_config, clients_of(context)
+    recent = _RECENT.get((id(config), clients))
+    if recent is None or recent[0] is not config or recent[1] != len(config):
+        if len(_RECENT) >= MAX_RECENT:
+            _RECENT.clear()
+        recent = (config, len(config), _settings(tuple(config.items()), clients))
+        _RECENT[id(config), clients] = recent
+    return recent[2]
+
+
+def noise_of(context: Context, settings: Settings) -> str:
+    """Return where this client's noise comes from: ``seeded``, ``system`` or ``discrete``.
+
+    A deployed client never takes noise that the server could repeat, unless its own machine
+    allows it (``allow-seeded-noise`` in the node config, for experiments).
+    """
+    deployed = "data-path" in context.node_config
+    if settings.noise == "seeded" and deployed:
+        return "seeded" if context.node_config.get("allow-seeded-noise") else "system"
+    return settings.noise
 
 
 def clients_of(context: Context) -> int | None:
@@ -55,6 +82,4 @@ def partition_of(context: Context) -> int:
 @lru_cache(maxsize=32)
 def _settings(items: tuple[tuple[str, object], ...], clients: int | None) -> Settings:
     settings = from_run_config(dict(items))
-    if clients is not None and clients != settings.clients:
-        settings = settings.changed(clients=clients)
-    return settings
+    return settings if clients is None else settings.for_nodes(clients)

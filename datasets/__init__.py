@@ -34,11 +34,11 @@ def load_table(
         If anything about the files or the choice is wrong, in one line.
     """
     if schema is None:
-        from datasets import bcwd  # noqa: PLC0415
+        from datasets import bcwd
 
         return bcwd.load(data, missing)
     if data is None:
         raise DataError(f"schema {schema} describes no data: give the data file as well")
-    from datasets.schema import read_table  # noqa: PLC0415
+    from datasets.schema import read_table
 
     return read_table(data, schema, missing)

@@ -5,7 +5,7 @@ are public. Observed ones are the minimum and maximum of the records: a statisti
 that no privacy ledger is charged for.
 """
 
-from math import isfinite
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +37,22 @@ def check_pair(what: str, pair: object) -> tuple[float, float]:
     Raises
     ------
     DataError
-        If these are not two ordered finite numbers of at most `LARGEST`, `NARROWEST` apart.
+        If these are not two ordered numbers of at most `LARGEST`, at least `NARROWEST` apart.
     """
-    if isinstance(pair, list | tuple) and len(pair) == 2 and all(map(_is_number, pair)):
-        low, high = (float(end) if abs(end) <= LARGEST else float("nan") for end in pair)
-        if isfinite(high - low) and high - low >= NARROWEST:
-            return low, high
+    match pair:
+        case [low, high] if _is_end(low) and _is_end(high):
+            ends = float(low), float(high)
+            if ends[1] - ends[0] >= NARROWEST:
+                return ends
     raise DataError(
         f"{what} {shown(pair)} must be two numbers [low, high], low < high, up to 1e300"
     )
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+def _is_end(value: object) -> TypeGuard[float]:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    return bool(-LARGEST <= value <= LARGEST)
 
 
 def observed(features: NDArray[np.float64]) -> Bounds:
@@ -67,7 +70,7 @@ def observed(features: NDArray[np.float64]) -> Bounds:
         where floats are coarser) about its value; without rows, (0, 1).
     """
     if not len(features):
-        return ((0.0, 1.0),) * features.shape[1]
+        return ((0.0, 1.0),) * int(features.shape[1])
     low, high = features.min(axis=0), features.max(axis=0)
     pad = np.maximum(0.5, np.spacing(np.abs(low)))
     flat = high / 2 - low / 2 < NARROWEST  # halved: the span of hostile values may overflow

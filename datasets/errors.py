@@ -75,7 +75,7 @@ def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
     names = list(choices)
     if value in names:
         return
-    from difflib import get_close_matches  # noqa: PLC0415 - slow to import, only needed here
+    from difflib import get_close_matches  # slow to import, only needed here
 
     # Matching is quadratic in the length, and both sides may come from a hostile file.
     short = [name for name in names[:COMPARED] if len(name) <= COMPARED]

@@ -81,10 +81,10 @@ def load(data: str, schema: str, missing: str) -> Table:
 
 
 def _stamp(path: str) -> tuple[int, int]:
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
     try:
         status = Path(path).stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null character in the path
         return (0, 0)  # the reader says what is wrong with it
     return (status.st_mtime_ns, status.st_size)

@@ -196,7 +196,7 @@ def _quoted(text: str) -> str:
 
 def _write_private(path: Path, chunks: Sequence[str] | Iterator[str]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(handle, "w", encoding="utf-8", newline="") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         file.writelines(chunks)
         file.flush()
         os.fsync(file.fileno())

@@ -46,7 +46,7 @@ def holdout(
         raise DataError(f"held-out fraction {shown(fraction)} must lie between 0 and 1")
     rng = generator(seed, Purpose.HOLDOUT)
     units = units_of(table, unit)
-    if len(units) < 2:
+    if len(units) <= 1:
         raise DataError(f"{len(units)} {unit}(s) cannot be split into training and test")
     target = min(max(math.floor(fraction * len(table) + 0.5), 1), len(table) - 1)
     order = rng.permutation(len(units))

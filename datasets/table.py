@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from datasets.bounds import Bounds, check_pair, observed
 from datasets.errors import DataError, shown
 
+BINARY = 2
+
 
 def check_name(what: str, name: object) -> None:
     """Refuse a column, class or table name that would not survive a CSV header or a message.
@@ -92,7 +94,7 @@ class Table:
             check_name("column name", column)
         if len(set(self.feature_names)) != len(self.feature_names):
             raise DataError("column names of a table must be distinct")
-        if len(self.classes) != 2 or self.classes[0] == self.classes[1]:
+        if len(self.classes) != BINARY or self.classes[0] == self.classes[1]:
             raise DataError(f"a table has two distinct classes, not {shown(self.classes)}")
         for label in self.classes:
             check_name("class name", label)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 
 from federation.flags import Help, Parser, UsageError, add_settings, fail
@@ -10,24 +10,31 @@ from federation.flags import Help, Parser, UsageError, add_settings, fail
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
+MAX_WORKERS = 1024
 PROGRAM = "./run_federation.sh"
 INTRODUCTION = """\
-Federated diagnosis among clinics that do not trust each other, on Flower.
+Federations of parties that do not trust each other, on Flower.
 
   {prog}                       the main job: 20 clinics train a diagnosis SVM on the
                                Breast Cancer Wisconsin data under global differential privacy
-  {prog} simulate [flags]      one federated run
+  {prog} simulate [flags]      one federated run; --dataset carrada: a market of devices that
+                               sell, some that cheat, and users that complain
   {prog} compare [flags]       strategies and settings against each other, over paired seeds
-  {prog} reproduce FIGURE      privacy-fig3 or privacy-fig4 of the paper
+  {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
+                               market-fig5 of the papers
   {prog} shards [flags]        write each clinic's own data file, for separate machines
   {prog} predict --model DIR FILE   diagnose new records with a trained model
+  {prog} audit privacy         attack a mechanism: does it keep what it claims?
+  {prog} audit auction         search for lies that pay, with the server's checks on and off
+  {prog} runs show --ledger F  what each clinic has spent, over all runs on its data
   {prog} test                  the test suite
 
 Each command has its own --help with all flags. Without a command, flags are those of simulate.
 Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 interrupted.
 """
 Action = Callable[[Namespace], int]
-COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict")
+_WHAT = "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4 or market-fig5"
+COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict", "audit", "runs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt:
-        return fail("interrupted: nothing was written", 130)
+        return fail("interrupted", 130)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
@@ -59,6 +66,8 @@ def _run(words: list[str]) -> int:
             from strategies.settings import nearest
 
             raise UsageError(f"unknown command {command!r}{nearest(command, COMMANDS)}")
+    if command == "audit" and words[:1] == ["auction"]:
+        command = f"{command} {words.pop(0)}"
     parser, action = _PARSERS[command](default_seeds)
     return action()(parser.parse_args(words))
 
@@ -95,7 +104,9 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser = _parser("compare", "Run strategies and swept settings over paired seeds on all cores.")
     group = parser.add_argument_group("the grid")
     group.add_argument(
-        "--strategies", default="global-dp,fedavg", metavar="A,B", help="strategies to compare"
+        "--strategies",
+        metavar="A,B",
+        help="strategies to compare (default global-dp,fedavg; on carrada all but trusted)",
     )
     group.add_argument(
         "--sweep", action="append", metavar="NAME=V,V", help="setting and its values; repeatable"
@@ -108,8 +119,12 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
 
 
 def _reproduce(_: str) -> tuple[Parser, Callable[[], Action]]:
-    parser = _parser("reproduce", "Reproduce a figure of the privacy paper.", "FIGURE [flags]")
-    parser.add_argument("what", metavar="FIGURE", help="privacy-fig3 or privacy-fig4")
+    parser = _parser(
+        "reproduce",
+        "Reproduce a figure of one of the two papers, or a table of what reproduces.",
+        "WHAT [flags]",
+    )
+    parser.add_argument("what", metavar="WHAT", help=_WHAT)
     add_settings(parser)
     _add_output(parser)
     _add_seeds(parser, "30", "seeds behind each mean and interval")
@@ -146,6 +161,82 @@ def _predict(_: str) -> tuple[Parser, Callable[[], Action]]:
     return parser, action
 
 
+def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser(
+        "runs", "What clinics have spent over all runs.", "show --ledger FILE [--json]"
+    )
+    parser.add_argument("what", metavar="show", help="show")
+    parser.add_argument("--ledger", required=True, metavar="FILE", help="ledger file or URL")
+    parser.add_argument("--delta", type=float, default=1e-5, metavar="X", help="default 1e-5")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def action() -> Action:
+        from federation.ledgers import show
+
+        return _only("runs", {"show": show})
+
+    return parser, action
+
+
+def _audit(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser(
+        "audit",
+        "Attack a privacy mechanism in two worlds that differ in one record, and say whether the "
+        "claim stands.",
+        "privacy [flags]",
+    )
+    parser.add_argument("what", metavar="WHAT", help="privacy; audit auction has flags of its own")
+    add_audit_flags(parser)
+
+    def action() -> Action:
+        from federation.audit import audit_privacy
+
+        return _only("audit", {"privacy": audit_privacy})
+
+    return parser, action
+
+
+def _audit_auction(_: str) -> tuple[Parser, Callable[[], Action]]:
+    from federation.auction_audit import add_flags, audit_auction_command
+
+    parser = _parser(
+        "audit auction",
+        "Search for lies that pay in the auction, with the server's checks on and off.",
+    )
+    add_flags(parser)
+    _add_output(parser)
+    return parser, lambda: audit_auction_command
+
+
+def _only(command: str, actions: dict[str, Action]) -> Action:
+    def run(options: Namespace) -> int:
+        if options.what not in actions:
+            from strategies.settings import nearest
+
+            raise UsageError(
+                f"{command}: unknown {options.what!r}{nearest(options.what, set(actions))}"
+            )
+        return actions[options.what](options)
+
+    return run
+
+
+def add_audit_flags(parser: Parser) -> None:
+    """Add the flags of ``audit privacy``."""
+    parser.add_argument("--privacy", default="global-dp", metavar="NAME", help="mechanism")
+    parser.add_argument("--epsilon", default="1", metavar="X", help="claim to test (default 1)")
+    parser.add_argument("--delta", default="1e-5", metavar="X", help="default 1e-5")
+    parser.add_argument(
+        "--trainer",
+        default="converged",
+        metavar="NAME",
+        help="of global-dp: converged or paper-std (default converged)",
+    )
+    parser.add_argument("--runs", default="20000", metavar="N", help="runs a world (default 20000)")
+    parser.add_argument("--seed", default="1", metavar="N", help="default 1")
+    _add_output(parser)
+
+
 def _command(name: str) -> Callable[[], Action]:
     def load() -> Action:
         from federation import commands
@@ -177,8 +268,16 @@ def _add_seeds(parser: Parser, default: str, text: str) -> None:
     parser.add_argument("--seeds", default=default, metavar="N", help=f"{text} (default {default})")
 
 
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_WORKERS:
+        raise ArgumentTypeError(f"must be a whole number from 1 to {MAX_WORKERS}, got {text!r}")
+    return int(text)
+
+
 def _add_workers(parser: Parser) -> None:
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: all cores)")
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes (default: all cores)"
+    )
 
 
 _PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
@@ -187,6 +286,9 @@ _PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
     "reproduce": _reproduce,
     "shards": _shards,
     "predict": _predict,
+    "audit": _audit,
+    "audit auction": _audit_auction,
+    "runs": _runs,
 }
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from federation.console import print_comparison, print_run, round_bar, share_bar
 from federation.flags import UsageError, given, read_config, settings_from
@@ -21,9 +21,15 @@ from federation.results import (
     write_text,
 )
 from federation.runner import run_one
+from server.errors import RunFailed
+from server.federation import FederatedRun
 from server.loop import RoundRecord
 from strategies.learning.task import federation_of
+from strategies.presets import compose
 from strategies.settings import Settings
+
+if TYPE_CHECKING:
+    from federation.repeat import Repetition
 
 MAX_SEEDS = 100_000
 
@@ -35,6 +41,10 @@ class Interrupted(Exception):
 def simulate(options: argparse.Namespace) -> int:
     """Run one federation, repeat it over seeds for the interval, and report."""
     settings = settings_from(options)
+    if settings.is_market:
+        from federation.market_commands import simulate_market
+
+        return simulate_market(options, settings)
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     federation_of(settings)  # refuse unusable data before anything is shown or written
@@ -43,18 +53,20 @@ def simulate(options: argparse.Namespace) -> int:
     try:
         with round_bar(settings, shown) as show:
             run = run_one(settings, _both(records.append, show))
-        repetitions = _repeat(run.settings, seeds, shown)
+        repetitions = _repeat(run, seeds, shown)
     except KeyboardInterrupt:
-        raise Interrupted(_keep_rounds(out, settings, records)) from None
+        raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
+    except RunFailed as stop:
+        if any(record.round for record in records):
+            stop = type(stop)(f"{stop}; {_keep_rounds(out, settings, records)}")
+        raise stop from None
     runs, summary = single_run_entries(run, repetitions)
-    result = result_of(
-        run.settings, runs, summary, baselines_of(repetitions) if repetitions else {}
-    )
+    result = result_of(run.settings, runs, summary, baselines_of(repetitions))
     write_result(out, result, run)
     picture = _draw_run(out, result, run.settings, records, repetitions)
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
     paths["model"] = out / "model.npz"
-    _print(options, result, partial(print_run, result, paths))
+    print_result(options, result, partial(print_run, result, paths))
     return 0
 
 
@@ -67,16 +79,21 @@ def compare(options: argparse.Namespace) -> int:
     overrides, preset = given(options), options.preset
     if options.config is not None:
         listed = read_config(Path(options.config))
-        preset = preset or listed.pop("preset", None)
+        named = listed.pop("preset", None)
+        preset = preset or (None if named is None else str(named))
         listed.pop("strategy", None)
         overrides = listed | overrides
+    if overrides.get("dataset") == "carrada":
+        from federation.market_commands import compare_markets
+
+        return compare_markets(options, sweeps, overrides, preset)
+    options.strategies = options.strategies or "global-dp,fedavg"
     names = [name.strip() for name in options.strategies.split(",") if name.strip()]
     if not names or len(set(names)) != len(names):
         raise UsageError(
             f"--strategies {options.strategies!r}: name each strategy once, with commas"
         )
-    first_seed = int(overrides.pop("seed", 1))
-    seeds = seeds_from(options, first_seed)
+    seeds = seeds_from(options, compose(names[0], overrides, preset).seed)
     grid = build_grid(names, sweeps, seeds, overrides, preset)
     out = out_from(options, "compare")
     for cell in grid[:: len(seeds)]:
@@ -107,12 +124,12 @@ def compare(options: argparse.Namespace) -> int:
 
     picture = draw_comparison(out, result, next(iter(sweeps), None))
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
-    _print(options, result, partial(print_comparison, result, paths))
+    print_result(options, result, partial(print_comparison, result, paths))
     return 0
 
 
 def reproduce(options: argparse.Namespace) -> int:
-    """Reproduce a figure or the accuracy table of the privacy paper."""
+    """Reproduce a figure or a table of one of the two papers."""
     from federation import reproduce as figures
 
     what = options.what
@@ -120,6 +137,14 @@ def reproduce(options: argparse.Namespace) -> int:
         from strategies.settings import nearest
 
         raise UsageError(f"reproduce: unknown figure {what!r}{nearest(what, REPRODUCIBLE)}")
+    if what in ("market-fig4", "market-fig5"):
+        from federation.market_commands import reproduce_market
+
+        return reproduce_market(options)
+    if what == "privacy-table":
+        return _reproduce_table(options)
+    if what == "privacy-mechanisms":
+        return _reproduce_mechanisms(options)
     options.preset = options.preset or "paper-std"
     defaults = figures.FIG4_DEFAULTS if what == "privacy-fig4" else {}
     settings = settings_from(options, **defaults)
@@ -138,11 +163,68 @@ def reproduce(options: argparse.Namespace) -> int:
         raise Interrupted(f"{what} interrupted: nothing was written") from None
     write_text(out / "result.json", to_json(result))
     paths = {"result": out / "result.json", "picture": result["figures"][0]}
-    _print(options, result, partial(_print_figure, result, paths))
+    print_result(options, result, partial(_print_figure, result, paths))
     return 0
 
 
-REPRODUCIBLE = ("privacy-fig3", "privacy-fig4")
+REPRODUCIBLE = (
+    "privacy-fig3",
+    "privacy-fig4",
+    "privacy-table",
+    "privacy-mechanisms",
+    "market-fig4",
+    "market-fig5",
+)
+
+
+def _reproduce_table(options: argparse.Namespace) -> int:
+    """Measure the reproduction table of docs/reproduction.md; both presets are its own."""
+    from federation.paper_table import markdown, privacy_table
+
+    if given(options) or options.preset or options.config:
+        raise UsageError(
+            "reproduce privacy-table fixes every setting: it takes --seeds, --out only"
+        )
+    seeds, out = seeds_from(options, 1), out_from(options, "privacy-table")
+    try:
+        with share_bar(f"privacy-table, {len(seeds)} seeds", options.quiet or options.json) as show:
+            result = privacy_table(seeds, options.workers, show)
+    except KeyboardInterrupt:
+        raise Interrupted("privacy-table interrupted: nothing was written") from None
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "result.json", to_json(result))
+    write_text(out / "table.md", markdown(result))
+    print_result(options, result, partial(print, f"{markdown(result)}\nresult: {out}"))
+    return 0 if result["reproduces"] else 1
+
+
+def _reproduce_mechanisms(options: argparse.Namespace) -> int:
+    """Measure every mechanism over eps and random splits, by record or by patient."""
+    from federation.mechanism_sweep import missed, privacy_mechanisms, table_of
+
+    asked = given(options)
+    unit = asked.pop("unit", "record")
+    if asked or options.preset or options.config:
+        raise UsageError(
+            "reproduce privacy-mechanisms has one configuration for each mechanism: it takes "
+            "--unit, --seeds and --out only"
+        )
+    if unit not in ("record", "patient"):
+        raise UsageError(f"--unit must be record or patient, got {unit!r}")
+    seeds, out = seeds_from(options, 1), out_from(options, "privacy-mechanisms")
+    out.mkdir(parents=True, exist_ok=True)
+    quiet = options.quiet or options.json
+    try:
+        with share_bar(f"privacy-mechanisms, {len(seeds)} splits", quiet) as show:
+            result = privacy_mechanisms(seeds, unit, out, options.workers, show)
+    except KeyboardInterrupt:
+        raise Interrupted("privacy-mechanisms interrupted: nothing was written") from None
+    write_text(out / "result.json", to_json(result))
+    write_text(out / "table.md", table_of(result))
+    lines = [table_of(result), *(f"below target: {text}" for text in missed(result))]
+    lines += [f"result: {out / 'result.json'}", f"picture: {result['figures'][0]}"]
+    print_result(options, result, partial(print, "\n".join(lines)))
+    return 1 if missed(result) else 0
 
 
 def shards(options: argparse.Namespace) -> int:
@@ -150,6 +232,8 @@ def shards(options: argparse.Namespace) -> int:
     from datasets.shards import write_shards
 
     settings = settings_from(options)
+    if settings.is_market:
+        raise UsageError("shards cuts records of clinics: --dataset carrada has none")
     parts = federation_of(settings)
     paths = write_shards(parts.table, parts.shards, options.out, overwrite=options.overwrite)
     if not options.quiet:
@@ -174,21 +258,22 @@ def seeds_from(options: argparse.Namespace, first: int) -> list[int]:
 def out_from(options: argparse.Namespace, name: str) -> Path:
     """Return the directory a command writes to: ``--out`` or a new one under ``runs/``."""
     if options.out is not None:
+        if not options.out.strip():
+            raise UsageError("--out is empty: name a directory")
         return check_out(Path(options.out))
     stamp = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3]  # noqa: DTZ005 - a local name
     return check_out(Path("runs") / f"{stamp}-{name}")
 
 
-def _repeat(settings: Settings, seeds: Sequence[int], quiet: bool) -> list[Any]:
-    from federation.repeat import repeat, repeatable
+def _repeat(run: FederatedRun, seeds: Sequence[int], quiet: bool) -> list["Repetition"]:
+    from federation.repeat import of_run, repeat
 
-    if not repeatable(settings):
-        return []
-    found = []
-    with share_bar(f"the same over {len(seeds)} seeds", quiet) as show:
-        for number, seed in enumerate(seeds, start=1):
-            found.append(repeat(settings, seed))
-            show(number / len(seeds))
+    found = [of_run(run)]
+    if len(seeds) > 1:
+        with share_bar(f"the same over {len(seeds)} seeds", quiet) as show:
+            for number, seed in enumerate(seeds[1:], start=2):
+                found.append(repeat(run.settings, seed))
+                show(number / len(seeds))
     return found
 
 
@@ -205,7 +290,7 @@ def _draw_run(
     result: dict[str, Any],
     settings: Settings,
     records: Sequence[RoundRecord],
-    repetitions: Sequence[Any],
+    repetitions: Sequence["Repetition"],
 ) -> Path:
     from federation.figures import draw_rounds
 
@@ -216,12 +301,15 @@ def _draw_run(
 def _keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
     finished = [record for record in records if record.round > 0]
     if not finished:
-        return "interrupted before a round was finished: nothing was written"
+        return "before a round was finished: nothing was written"
     path = write_interrupted(out, settings, finished)
-    return f"interrupted after round {len(finished)} of {settings.rounds}; its rounds are in {path}"
+    return f"after round {len(finished)} of {settings.rounds}; its rounds are in {path}"
 
 
-def _print(options: argparse.Namespace, result: dict[str, Any], table: Callable[[], None]) -> None:
+def print_result(
+    options: argparse.Namespace, result: dict[str, Any], table: Callable[[], None]
+) -> None:
+    """Print a result as ``--json`` or ``--quiet`` ask: JSON alone, nothing, or the table."""
     if options.json:
         sys.stdout.write(to_json(result))
     elif not options.quiet:

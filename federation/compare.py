@@ -41,7 +41,10 @@ def parse_sweeps(texts: Sequence[str]) -> dict[str, list[Any]]:
             raise UsageError(f"--sweep {text}: write name=value,value, as in epsilon=1,5,20")
         if name not in known:
             raise SettingsError(f"--sweep {text}: unknown setting {name!r}{nearest(name, known)}")
-        sweeps[name] = [convert(name, part.strip()) for part in values.split(",") if part.strip()]
+        found = [convert(name, part.strip()) for part in values.split(",") if part.strip()]
+        if name in sweeps or not found or len(set(found)) != len(found):
+            raise UsageError(f"--sweep {text}: name each setting once, and each value once")
+        sweeps[name] = found
     return sweeps
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -22,7 +23,6 @@ def round_bar(settings: Settings, quiet: bool) -> Iterator[OnRound]:
         yield lambda _: None
         return
     with _progress() as bar:
-        promise = f"eps {settings.epsilon:g} nominal" if settings.private else "no noise"
         task = bar.add_task("starting", total=settings.rounds)
 
         def show(record: RoundRecord) -> None:
@@ -31,11 +31,29 @@ def round_bar(settings: Settings, quiet: bool) -> Iterator[OnRound]:
                 task,
                 completed=record.round,
                 description=(
-                    f"round {record.round}/{settings.rounds}  accuracy {accuracy:6.1%}  {promise}"
+                    f"round {record.round}/{settings.rounds}  accuracy {accuracy:6.1%}  "
+                    f"{_spent(settings, record.round)}"
                 ),
             )
 
         yield show
+
+
+def data_title(settings: Mapping[str, Any]) -> str:
+    """Return what the data are called in titles: the data set, or the file of another table."""
+    return Path(settings["data"]).stem if settings["schema"] else settings["dataset"].upper()
+
+
+def _spent(settings: Settings, rounds: int) -> str:
+    if not settings.private:
+        return "no noise"
+    if settings.privacy == "global-dp":
+        # What this nominal figure certifies takes a second to load: the table says it.
+        return f"eps {settings.epsilon:g} nominal"
+    from strategies.privacy.mechanisms import spent_epsilon
+
+    spent = spent_epsilon(settings, 1, 1.0, rounds)  # neither m nor the bound matters here
+    return f"eps {spent:.3g} of {settings.epsilon:g} spent"
 
 
 @contextmanager
@@ -56,7 +74,7 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     rows = result["summary"]
     seeds = rows[0]["n"] if rows else 1
     table = Table(
-        title=f"{entry['clients']} clinics, {settings['dataset'].upper()}, held-out records",
+        title=f"{entry['clients']} clinics, {data_title(settings)}, held-out records",
         title_justify="left",
         **_PLAIN,
     )
@@ -86,6 +104,9 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     _print_confusion(console, entry["final"])
     if settings["privacy"] != "none":
         _print_privacy(console, entry["privacy"])
+    if entry["market"]:
+        paid = entry["market"]["payments"] / 1e6
+        console.print(f"{entry['market']['uploads_bought']} uploads bought for {paid:.2f} credits")
     console.print(f"{entry['final']['seconds']:.2f} s for {settings['rounds']} rounds")
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)
@@ -154,14 +175,19 @@ def _print_privacy(console: Console, privacy: Mapping[str, Any]) -> None:
     for name in ("curious server", "eavesdropper", "broadcast"):
         table.add_column(name, justify="right", no_wrap=True)
     nominal = f"{privacy['nominal_epsilon']:g}"
-    table.add_row(f"nominal, \u03b4 {privacy['delta']:g}", nominal, nominal, nominal)
+    asked = "nominal" if privacy["mechanism"] == "global-dp" else "asked for"
+    table.add_row(f"{asked}, \u03b4 {privacy['delta']:g}", nominal, nominal, nominal)
     for block, delta in (
         ("certified_epsilon", privacy["delta"]),
         ("certified_epsilon_at_strict_delta", privacy["strict_delta"]),
     ):
+        if block != "certified_epsilon" and delta == privacy["delta"]:
+            continue
         table.add_section()
         table.add_row(f"certified, \u03b4 {delta:g}")
         for source, label in _SENSITIVITIES:
+            if source != "proven" and privacy["mechanism"] != "global-dp":
+                continue  # what these mechanisms claim is what is proven
             cells = [_epsilon(privacy[block][who][source]) for who in _ADVERSARIES]
             table.add_row(f"  {label}", *cells)
     console.print(table)
@@ -172,7 +198,7 @@ def _print_privacy(console: Console, privacy: Mapping[str, Any]) -> None:
 _PLAIN: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
 _SENSITIVITIES = (
     ("claimed", "S = 2B/m, the paper's claim"),
-    ("proven", "S proven for this training"),
+    ("proven", "S proven"),
     ("worst", "S = 2B, whatever the training"),
 )
 _ADVERSARIES = ("server", "eavesdropper", "broadcast")

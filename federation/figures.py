@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from federation.console import data_title
 from federation.drawing import BLUE, COLOURS, GREEN, MARKERS, ORANGE, canvas, mark, save
 from federation.repeat import Repetition
 from federation.statistics import summarise
@@ -62,7 +63,7 @@ def draw_rounds(
     seeds = (
         f"; bands: 95 % interval of the mean over {len(repetitions)} seeds" if repetitions else ""
     )
-    title = f"{settings.clients} clinics, {settings.dataset.upper()}{seeds}"
+    title = f"{settings.clients} clinics, {data_title(settings.as_dict())}{seeds}"
     return save(figure, out / "accuracy.png", title)
 
 

@@ -9,7 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from strategies.presets import CALIBRATIONS, STRATEGIES, compose
+from datasets.errors import DataError
+from datasets.files import read_text
+from strategies.market_presets import MARKET_CALIBRATIONS, MARKET_STRATEGIES
+from strategies.presets import CALIBRATIONS, STRATEGIES, compose, default_strategy
 from strategies.settings import Settings, SettingsError, default_of, flag
 
 MAX_CONFIG_BYTES = 1 << 20
@@ -56,7 +59,8 @@ def add_settings(parser: argparse.ArgumentParser, *, without: Sequence[str] = ()
             group.add_argument(
                 "--strategy",
                 metavar="NAME",
-                help=f"{', '.join(STRATEGIES)} (default {default_of(item)})",
+                help=f"{', '.join(STRATEGIES)} (default {default_of(item)}); on carrada "
+                f"{', '.join(MARKET_STRATEGIES)}",
             )
             continue
         group.add_argument(
@@ -64,7 +68,10 @@ def add_settings(parser: argparse.ArgumentParser, *, without: Sequence[str] = ()
         )
     group = groups.get("what to run", parser)
     group.add_argument(
-        "--preset", metavar="NAME", help=f"calibration of the paper: {' or '.join(CALIBRATIONS)}"
+        "--preset",
+        metavar="NAME",
+        help=f"calibration of the paper: {' or '.join(CALIBRATIONS)}; on carrada "
+        f"{' or '.join(MARKET_CALIBRATIONS)}",
     )
     group.add_argument(
         "--config", metavar="FILE", help="settings file (TOML), names as here; flags win over it"
@@ -88,14 +95,16 @@ def settings_from(options: argparse.Namespace, **defaults: Any) -> Settings:
     """
     values: dict[str, Any] = dict(defaults)
     preset = getattr(options, "preset", None)
-    strategy = str(values.pop("strategy", default_of(_field("strategy"))))
+    strategy = values.pop("strategy", None)
     if options.config is not None:
         listed = read_config(Path(options.config))
-        preset = preset or listed.pop("preset", None)
-        strategy = str(listed.pop("strategy", strategy))
+        named = listed.pop("preset", None)  # read before the flag wins: it is no setting
+        preset = preset or (None if named is None else str(named))
+        strategy = listed.pop("strategy", strategy)
         values |= listed
-    strategy = getattr(options, "strategy", None) or strategy
     values |= given(options)
+    strategy = getattr(options, "strategy", None) or strategy
+    strategy = default_strategy(values.get("dataset")) if strategy is None else str(strategy)
     return compose(strategy, values, preset)
 
 
@@ -138,11 +147,11 @@ def read_config(path: Path) -> dict[str, Any]:
         For a name that is no setting, with the nearest one.
     """
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UsageError(f"--config {path}: larger than a settings file can be (1 MiB)")
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as fault:
-        why = getattr(fault, "strerror", None) or str(fault).splitlines()[0]
+        values = tomllib.loads(read_text(path, MAX_CONFIG_BYTES))
+    except DataError as fault:
+        raise UsageError(f"--config {fault}; name a TOML file of settings") from fault
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        why = str(fault).splitlines()[0]
         raise UsageError(f"--config {path}: {why}; name a TOML file of settings") from fault
     clean = {str(key).replace("-", "_"): value for key, value in values.items()}
     known = {item.name for item in fields(Settings)} | {"preset"}

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from federation.drawing import BLUE, GREEN, GREY, ORANGE, PINK, canvas, mark, save
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: told apart with every common colour vision, and in grey by marker.
-BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#666666"
 BY_CLIENTS = ((PINK, "o"), (ORANGE, "s"), (GREEN, "^"), (BLUE, "D"))
 DESIGNS = {
     "fixed-total": "all training records, split among V clinics",
@@ -29,7 +28,7 @@ def draw_fig3(result: dict[str, Any], path: Path) -> Path:
     path : Path
         PNG to write.
     """
-    figure, axes = _canvas(2, 2, (11.0, 8.0))
+    figure, axes = canvas(2, 2, (11.0, 8.0))
     rows = [row for row in result["summary"] if "design" in row["cell"]]
     for column, (design, title) in enumerate(DESIGNS.items()):
         cells = [row for row in rows if row["cell"]["design"] == design]
@@ -38,15 +37,15 @@ def draw_fig3(result: dict[str, Any], path: Path) -> Path:
         _floors(axes[0][column], result["floors"])
         axes[0][column].set(title=title, ylabel="held-out accuracy, %", ylim=(45, 100))
         axes[1][column].set(ylabel="held-out loss, hinge + L2", xlabel=EPSILON_LABEL)
-        _mark(axes[1][column], 1.0, "no model\n(w = 0)")
+        mark(axes[1][column], 1.0, "no model\n(w = 0)")
     axes[0][0].legend(title="clinics V", loc="lower center", ncols=4, fontsize=9)
     _align(axes[1])
-    return _save(figure, path, f"Privacy and accuracy, BCWD. {_caption(result)}")
+    return save(figure, path, f"Privacy and accuracy, BCWD. {_caption(result)}")
 
 
 def draw_fig4(result: dict[str, Any], path: Path) -> Path:
     """Draw accuracy over rounds and over the planned number of rounds; return ``path``."""
-    figure, axes = _canvas(1, 2, (12.0, 5.6))
+    figure, axes = canvas(1, 2, (12.0, 5.6))
     left, right = axes[0]
     rows = [row for row in result["summary"] if row["metric"] == "accuracy"]
     curves = _curves(result["settings"], rows)
@@ -67,7 +66,7 @@ def draw_fig4(result: dict[str, Any], path: Path) -> Path:
     )
     left.legend(loc="lower right", fontsize=9)
     clients = result["settings"]["clients"]
-    return _save(figure, path, f"Accuracy over training, BCWD. V = {clients}, {_caption(result)}")
+    return save(figure, path, f"Accuracy over training, BCWD. V = {clients}, {_caption(result)}")
 
 
 def _curves(
@@ -144,25 +143,10 @@ def _high(row: dict[str, Any]) -> float:
 
 def _floors(axis: "Axes", floors: dict[str, float]) -> None:
     majority = 100 * floors["majority"]
-    _mark(axis, majority, f"majority class\n{majority:.1f} %")
+    mark(axis, majority, f"majority class\n{majority:.1f} %")
     if "mean_rule" in floors:
         rule = 100 * floors["mean_rule"]
-        _mark(axis, rule, f"untrained: mean attribute \u2265 {floors['threshold']:g}, {rule:.1f} %")
-
-
-def _mark(axis: "Axes", value: float, text: str) -> None:
-    """Draw a reference line with its label at the right end, where no curve runs."""
-    axis.axhline(value, color="black", lw=1, ls=":")
-    axis.annotate(
-        text,
-        xy=(1.0, value),
-        xycoords=axis.get_yaxis_transform(),
-        xytext=(-3, 2),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=8,
-    )
+        mark(axis, rule, f"untrained: mean attribute \u2265 {floors['threshold']:g}, {rule:.1f} %")
 
 
 def _caption(result: dict[str, Any]) -> str:
@@ -178,23 +162,3 @@ def _align(axes: Any) -> None:
     top = max(axis.get_ylim()[1] for axis in axes)
     for axis in axes:
         axis.set_ylim(0, top)
-
-
-def _canvas(rows: int, columns: int, size: tuple[float, float]) -> "tuple[Figure, Any]":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False)
-    for axis in axes.flat:
-        axis.grid(color="#E5E5E5", lw=0.6)
-        axis.set_axisbelow(True)
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _save(figure: "Figure", path: Path, title: str) -> Path:
-    figure.suptitle(title, fontsize=11)
-    figure.savefig(path, dpi=130)
-    return path

@@ -52,16 +52,17 @@ def map_parallel(
     if count <= 1:
         return list(_tracked(map(function, items), len(items), report, store))
     context = get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupt) as pool:
+    # Not as a context manager: leaving one shuts down a second time, which takes back
+    # cancel_futures, and the manager thread may then wait for ever.
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupt)
+    try:
         futures = [pool.submit(function, item) for item in items]
-        try:
-            finished = map(Future.result, as_completed(futures))
-            for _ in _tracked(finished, len(items), report, store):
-                pass
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        finished = map(Future.result, as_completed(futures))
+        for _ in _tracked(finished, len(items), report, store):
+            pass
         return [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _tracked(

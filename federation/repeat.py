@@ -1,12 +1,14 @@
-"""The same run over more seeds, beside what it is compared with, by the numeric core."""
+"""The same run over more seeds, beside what it is compared with."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from federation.baselines import centralised_svm
+from federation.runner import run_one
 from federation.statistics import summarise
-from federation.vectorised import cohort, federate
+from federation.vectorised import Cohort, Outcome, cohort, federate
+from server.federation import FederatedRun
 from strategies.learning.metrics import Diagnosis
 from strategies.settings import Settings
 
@@ -36,26 +38,60 @@ class Repetition:
     nonprivate_curve: tuple[float, ...]
 
 
-def repeatable(settings: Settings) -> bool:
-    """Return whether the numeric core knows these settings."""
-    return settings.aggregation == "fedavg" and settings.noise == "seeded"
-
-
 def repeat(settings: Settings, seed: int) -> Repetition:
-    """Run one seed; see :class:`Repetition`."""
+    """Run one seed; see :class:`Repetition`.
+
+    The numeric core where it knows the settings (the same numbers, faster), messages elsewhere.
+    """
     clinics = cohort(settings, seed)
-    plain = federate(clinics, settings, None, record=True)
-    private = plain
-    if settings.private:
-        private = federate(clinics, settings, [settings.epsilon], record=True)
+    plain = federate(clinics, _plain(settings), None, record=True)
+    run, curve = _own(settings.changed(seed=seed, ledger=""), clinics, plain)
     return Repetition(
         seed=seed,
-        run=private.diagnoses[0],
+        run=run,
         nonprivate=plain.diagnoses[0],
         centralised=centralised_svm(clinics, settings.l2),
-        curve=tuple(float(value) for value in private.accuracy[:, 0]),
+        curve=curve,
         nonprivate_curve=tuple(float(value) for value in plain.accuracy[:, 0]),
     )
+
+
+def of_run(run: FederatedRun) -> Repetition:
+    """Return the repetition that a finished run is, with its baselines."""
+    settings = _plain(run.settings)
+    clinics = cohort(settings, run.settings.seed)
+    plain = federate(clinics, settings, None, record=True)
+    return Repetition(
+        seed=run.settings.seed,
+        run=_diagnosis(run.final),
+        nonprivate=plain.diagnoses[0],
+        centralised=centralised_svm(clinics, settings.l2),
+        curve=tuple(float(record.metrics["accuracy"]) for record in run.rounds[1:]),
+        nonprivate_curve=tuple(float(value) for value in plain.accuracy[:, 0]),
+    )
+
+
+def _plain(settings: Settings) -> Settings:
+    """Return the same schedule without clip, noise, budget or price."""
+    free = {"max_epsilon": 0.0, "price_per_epsilon": 0, "aggregation": "fedavg"}
+    return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
+
+
+def _own(
+    settings: Settings, clinics: Cohort, plain: Outcome
+) -> tuple[Diagnosis, tuple[float, ...]]:
+    if settings.aggregation == "fedavg" and settings.noise == "seeded":
+        if not settings.private:
+            return plain.diagnoses[0], tuple(float(value) for value in plain.accuracy[:, 0])
+        if settings.privacy == "global-dp":
+            outcome = federate(clinics, settings, [settings.epsilon], record=True)
+            return outcome.diagnoses[0], tuple(float(value) for value in outcome.accuracy[:, 0])
+    run = run_one(settings)
+    return _diagnosis(run.final), tuple(float(r.metrics["accuracy"]) for r in run.rounds[1:])
+
+
+def _diagnosis(metrics: Mapping[str, Any]) -> Diagnosis:
+    return Diagnosis(**{item.name: metrics[item.name] for item in fields(Diagnosis)})
 
 
 def summary_of(diagnoses: Sequence[Diagnosis]) -> dict[str, dict[str, Any]]:

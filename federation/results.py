@@ -20,6 +20,7 @@ from strategies.learning.metrics import floors
 from strategies.settings import Settings
 
 MEAN_RULE_THRESHOLD = 3.0
+UNFINISHED_ROUNDS = "unfinished-rounds.csv"
 
 
 class OutputError(ValueError):
@@ -34,6 +35,8 @@ def check_out(path: Path) -> Path:
     OutputError
         When it is a file, or cannot be made or written to.
     """
+    if path.is_symlink() and not path.exists():
+        raise OutputError(f"--out {path}: a symbolic link to nowhere; name a directory")
     existing = next(parent for parent in (path, *path.absolute().parents) if parent.exists())
     if not existing.is_dir():
         raise OutputError(f"--out {path}: {existing} is a file, not a directory; name a directory")
@@ -111,7 +114,7 @@ def to_json(result: Mapping[str, Any]) -> str:
     return json.dumps(result, indent=1, allow_nan=False) + "\n"
 
 
-def write_rounds(out: Path, runs: Sequence[Mapping[str, Any]]) -> Path:
+def write_rounds(out: Path, runs: Sequence[Mapping[str, Any]], name: str = "rounds.csv") -> Path:
     """Write one row for each round of each run."""
     rows = [
         {"strategy": run["strategy"], "seed": run["seed"], **run["cell"], **_flat(record)}
@@ -124,17 +127,20 @@ def write_rounds(out: Path, runs: Sequence[Mapping[str, Any]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
         buffer.seek(0)
-        write_text(out / "rounds.csv", buffer.read())
-    return out / "rounds.csv"
+        write_text(out / name, buffer.read())
+    return out / name
 
 
 def write_interrupted(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> Path:
-    """Keep the finished rounds of a run that was interrupted; it never looks done."""
+    """Keep the finished rounds of a run that did not end; it never looks done.
+
+    Under a name of their own: an earlier result in the same directory stays what it was.
+    """
     out.mkdir(parents=True, exist_ok=True)
     rounds = [record.as_dict() for record in records]
     cell = {"epsilon": settings.epsilon if settings.private else None}
     run = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell, "rounds": rounds}
-    return write_rounds(out, [run])
+    return write_rounds(out, [run], UNFINISHED_ROUNDS)
 
 
 def write_text(path: Path, text: str) -> None:

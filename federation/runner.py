@@ -10,11 +10,12 @@ from federation.backends.inprocess import RUN_ID, InProcessGrid, run_config, sim
 from server.app import make_app
 from server.federation import FederatedRun
 from server.loop import OnRound
-from strategies.settings import Settings
+from server.market import MarketOutcome
+from strategies.settings import Settings, SettingsError
 
 
 def run_one(settings: Settings, on_round: OnRound = lambda _: None) -> FederatedRun:
-    """Run one federation and return what it left behind.
+    """Run one federation of clinics and return what it left behind.
 
     Parameters
     ----------
@@ -28,13 +29,29 @@ def run_one(settings: Settings, on_round: OnRound = lambda _: None) -> Federated
     RunFailed
         When the run could not be carried through.
     """
+    run = launch(settings, on_round)
+    if not isinstance(run, FederatedRun):
+        raise SettingsError("--dataset carrada trains no model: this command needs bcwd")
+    return run
+
+
+def run_market_one(settings: Settings, on_round: OnRound = lambda _: None) -> MarketOutcome:
+    """Run one market of devices and users; parameters and errors as for :func:`run_one`."""
+    run = launch(settings, on_round)
+    if not isinstance(run, MarketOutcome):
+        raise SettingsError("--dataset bcwd is no market: this command needs carrada")
+    return run
+
+
+def launch(settings: Settings, on_round: OnRound) -> FederatedRun | MarketOutcome:
+    """Run whatever the settings name, on the backend they name."""
     logging.getLogger("flwr").setLevel(logging.ERROR)
     if settings.backend == "ray":
         from federation.backends.ray import run_on_ray
 
         return run_on_ray(settings, on_round)
     gc.freeze()  # Flower's Bulyan and median collect garbage every round: spare them our imports
-    finished: list[FederatedRun] = []
+    finished: list[FederatedRun | MarketOutcome] = []
     grid = InProcessGrid(client_app, simulated_nodes(settings), run_config(settings))
     context = Context(RUN_ID, 1, {}, RecordDict(), run_config(settings))
     make_app(on_round, finished.append)(grid, context)

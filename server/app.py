@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from logging import INFO
 from pathlib import Path
+from typing import Any
 
 from flwr.app import ConfigRecord, Context
 from flwr.common.logger import log
@@ -15,12 +16,14 @@ from flwr.serverapp import Grid, ServerApp
 
 from server.federation import FederatedRun, run_federation
 from server.loop import OnRound, RoundRecord
+from server.market import MarketOutcome, run_market
+from server.market_report import market_entry
 from server.model import save_model
 from server.report import card_of, run_entry
 from strategies.presets import from_run_config
 from strategies.settings import Settings
 
-Sink = Callable[[FederatedRun], None]
+Sink = Callable[[FederatedRun | MarketOutcome], None]
 
 
 def make_app(
@@ -43,12 +46,16 @@ def make_app(
     def main(grid: Grid, context: Context) -> None:
         """Run one federation with the settings of the run config."""
         chosen = settings or from_run_config(context.run_config)
-        run = run_federation(grid, chosen, on_round or _log_round)
+        run: FederatedRun | MarketOutcome
+        if chosen.is_market:
+            run = run_market(grid, chosen, on_round or _log_market_round)
+        else:
+            run = run_federation(grid, chosen, on_round or _log_round)
         if sink is None:
             _report(run, str(context.run_config.get("out", "")))
         else:
             sink(run)
-        context.state["result"] = ConfigRecord({"json": json.dumps(run_entry(run)["final"])})
+        context.state["result"] = ConfigRecord({"json": json.dumps(_entry(run)["final"])})
 
     return application
 
@@ -58,24 +65,36 @@ def _log_round(record: RoundRecord) -> None:
     log(INFO, "round %d: accuracy %.3f, loss %.4f", record.round, accuracy, loss)
 
 
-def _report(run: FederatedRun, out: str) -> None:
-    final = run.final
-    log(
-        INFO,
-        "held-out accuracy %.3f, sensitivity %.3f, specificity %.3f after %d rounds",
-        final["accuracy"],
-        final["sensitivity"],
-        final["specificity"],
-        run.settings.rounds,
-    )
+def _log_market_round(record: RoundRecord) -> None:
+    if record.round:
+        winners, paid = record.metrics.get("winners", 0), record.metrics.get("paid", 0)
+        log(INFO, "round %d: %d winners, %d micro-credits paid", record.round, winners, paid)
+
+
+def _entry(run: FederatedRun | MarketOutcome) -> dict[str, Any]:
+    return market_entry(run) if isinstance(run, MarketOutcome) else run_entry(run)
+
+
+def _report(run: FederatedRun | MarketOutcome, out: str) -> None:
+    final = _entry(run)["final"]
+    figures: tuple[str, ...]
+    if isinstance(run, MarketOutcome):
+        figures = ("share_type1", "share_type2", "share_type3", "attack_rate", "honest_excluded")
+    else:
+        figures = ("accuracy", "sensitivity", "specificity")
+    text = ", ".join(f"{name} {final[name]:.3f}" for name in figures)
+    log(INFO, "%s after %d rounds", text, run.settings.rounds)
     if not out:
         log(INFO, "nothing saved: name a directory with --run-config \"out='/path'\"")
         return
     directory = Path(out).expanduser().resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    save_model(directory, run.weights, card_of(run))
-    (directory / "run.json").write_text(json.dumps(run_entry(run), indent=2) + "\n")
-    log(INFO, "model and rounds saved in %s", directory)
+    if isinstance(run, MarketOutcome):
+        (directory / "ledger.jsonl").write_text(run.ledger.text())
+    else:
+        save_model(directory, run.weights, card_of(run))
+    (directory / "run.json").write_text(json.dumps(_entry(run), indent=2) + "\n")
+    log(INFO, "results saved in %s", directory)
 
 
 app = make_app()

@@ -19,6 +19,7 @@ from flwr.supercore.run import Run
 from server.registry import Participant, Registry
 from server.replies import Judge, ReplyRejected
 from strategies.wrappers.protocol import REFUSAL
+from strategies.wrappers.vectors import VectorArray
 
 MAX_REASON = 300
 
@@ -28,7 +29,8 @@ class Verdict:
     """What became of one expected reply that was not used.
 
     ``kind`` is ``rejected`` (a bad reply), ``refused`` (the client declined), ``failed``
-    (its code raised or its node died) or ``missing`` (no answer in time).
+    (its code raised or its node died) or ``missing`` (no answer in time); ``unmerged``, of the
+    server itself, says that an aggregation made nothing of the replies it had.
     """
 
     identity: str
@@ -41,12 +43,17 @@ class CheckedContent(RecordDict):
     """Records of an accepted reply, sorted by kind once.
 
     Flower's ``metric_records`` and ``array_records`` build a new synchronised dict at each
-    access, and its strategies ask seven times a reply.
+    access, and its strategies ask seven times a reply; and it parses an array whenever one
+    reads it. What was checked need not be parsed again.
     """
 
     def __init__(self, content: RecordDict) -> None:
         super().__init__()
         self.__dict__["_data"] = dict(content.items())
+        for record in content.values():
+            if isinstance(record, ArrayRecord):
+                values = record.__dict__["_data"]
+                values.update({key: VectorArray.of(array) for key, array in values.items()})
         self.__dict__["_by_kind"] = {
             kind: {key: record for key, record in content.items() if isinstance(record, kind)}
             for kind in (ArrayRecord, MetricRecord)
@@ -129,64 +136,76 @@ class CheckedGrid(Grid):
         return participant
 
     def _prepared(self, message: Message, limit: float) -> Message:
-        # FedAvg gives one RecordDict to all nodes, and no time to live.
-        message.content = message.content.copy()
+        # FedAvg gives one RecordDict to all nodes, and no time to live; what a client in this
+        # process does to its records must stay its own.
+        message.content = RecordDict({key: item.copy() for key, item in message.content.items()})
         message.metadata.ttl = limit
         return message
 
     def _judged(self, requests: list[Message], replies: Iterable[Message]) -> list[Message]:
-        open_requests = {request.metadata.message_id: request for request in requests}
+        asked = {request.metadata.message_id: request for request in requests}
+        unanswered = dict(asked)
         accepted: list[tuple[int, Message]] = []
         for reply in replies:
-            request = open_requests.pop(reply.metadata.reply_to_message_id, None)
+            request = asked.get(reply.metadata.reply_to_message_id)
             if request is None:
-                self._note(None, reply.metadata.message_type, "rejected", "answers no open request")
+                self._note("unknown", requests[0], "rejected", "answers no request of this round")
                 continue
-            node, kind = request.metadata.dst_node_id, request.metadata.message_type
-            participant = self.registry.at(node) if self.registry else None
-            if self._accepts(reply, kind, participant, node):
-                accepted.append((participant.partition if participant else node, reply))
-        for request in open_requests.values():
-            node = request.metadata.dst_node_id
-            participant = self.registry.at(node) if self.registry else None
-            who = participant.identity if participant else f"node:{node}"
-            self._note(who, request.metadata.message_type, "missing", "no reply in time")
+            who, participant = self._asked(request)
+            if unanswered.pop(request.metadata.message_id, None) is None:
+                self._note(who, request, "rejected", "answers the same request again")
+            elif self._accepts(reply, request, who, participant):
+                place = participant.partition if participant else request.metadata.dst_node_id
+                accepted.append((place, reply))
+        for request in unanswered.values():
+            self._note(self._asked(request)[0], request, "missing", "no reply in time")
         ordered = [reply for _, reply in sorted(accepted, key=lambda pair: pair[0])]
         for reply in ordered:
             reply.content = CheckedContent(reply.content)
         return ordered
 
+    def _asked(self, request: Message) -> tuple[str, Participant | None]:
+        node = request.metadata.dst_node_id
+        participant = self.registry.at(node) if self.registry else None
+        return participant.identity if participant else f"node:{node}", participant
+
     def _accepts(
-        self, reply: Message, kind: str, participant: Participant | None, node: int
+        self, reply: Message, request: Message, who: str, participant: Participant | None
     ) -> bool:
-        who = participant.identity if participant else f"node:{node}"
         if reply.has_error():
-            self._note(who, kind, "failed", _error_text(reply))
-            return False
-        if reply.metadata.message_type != kind:
-            self._note(who, kind, "rejected", "answers with another message type")
-            return False
-        refusal = _refusal(reply.content)
-        if refusal is not None:
-            self._note(who, kind, "refused", refusal)
+            self._note(who, request, "failed", _error_text(reply))
             return False
         try:
-            judge = self.judges.get(kind)
-            if judge is None:
-                raise ReplyRejected(f"nothing of type {kind} is expected")
-            judge(reply.content, participant)
+            refusal = _refusal(reply.content)
+            if refusal is not None:
+                self._note(who, request, "refused", refusal)
+                return False
+            self._judge(reply, request, participant)
         except ReplyRejected as fault:
-            self._note(who, kind, "rejected", str(fault))
+            self._note(who, request, "rejected", str(fault))
             return False
         except Exception as fault:  # noqa: BLE001 - a judge that trips over a reply rejects it
-            self._note(who, kind, "rejected", f"unreadable: {type(fault).__name__}")
+            self._note(who, request, "rejected", f"unreadable: {type(fault).__name__}")
             return False
         return True
 
-    def _note(self, identity: str | None, kind: str, verdict: str, reason: str) -> None:
+    def _judge(self, reply: Message, request: Message, participant: Participant | None) -> None:
+        kind, judge = request.metadata.message_type, self.judges.get(request.metadata.message_type)
+        if self.registry is not None and participant is None:
+            raise ReplyRejected("this node is not enrolled")
+        if reply.metadata.src_node_id != request.metadata.dst_node_id:
+            raise ReplyRejected("answers in the name of another node")
+        if reply.metadata.message_type != kind:
+            raise ReplyRejected("answers with another message type")
+        if judge is None:
+            raise ReplyRejected(f"nothing of type {kind} is expected")
+        judge(reply.content, participant)
+
+    def _note(self, identity: str, request: Message, verdict: str, reason: str) -> None:
+        kind = request.metadata.message_type
         clean = "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
-        self.verdicts.append(Verdict(identity or "unknown", kind, verdict, clean))
-        log(WARNING, "%s: %s reply %s: %s", identity or "unknown", kind, verdict, clean)
+        self.verdicts.append(Verdict(identity, kind, verdict, clean))
+        log(WARNING, "%s: %s reply %s: %s", identity, kind, verdict, clean)
 
     def set_run(self, run: Run) -> None:
         """Pass on the run."""

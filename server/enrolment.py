@@ -17,7 +17,13 @@ POLL_SECONDS = 0.05
 
 
 def enrol(
-    grid: Grid, expected: int, *, minimum: int = 1, wait: float = 60.0, timeout: float = 60.0
+    grid: Grid,
+    expected: int,
+    *,
+    minimum: int = 1,
+    simulated: bool = False,
+    wait: float = 60.0,
+    timeout: float = 60.0,
 ) -> Registry:
     """Return the registry of everyone who says who they are.
 
@@ -30,6 +36,8 @@ def enrol(
         number of partitions (``flwr run`` with its own number of SuperNodes), that counts.
     minimum : int
         Fewest records a clinic may enrol with: a false m = 1 would drown the model in noise.
+    simulated : bool
+        Whether keys mean nothing: Flower's simulation draws new ones for every run.
     wait, timeout : float
         Seconds to wait for nodes to appear, and for one answer.
 
@@ -46,7 +54,7 @@ def enrol(
         fresh = [node for node in checked.get_node_ids() if node not in asked]
         if fresh:
             asked.update(fresh)
-            _ask(checked, fresh, enrolled, announced)
+            _ask(checked, fresh, enrolled, announced, simulated)
             expected = announced.most_common(1)[0][0] if announced else expected
         if len(asked) >= expected or monotonic() >= deadline:
             break
@@ -63,7 +71,11 @@ def enrol(
 
 
 def _ask(
-    checked: CheckedGrid, nodes: list[int], enrolled: list[Participant], announced: Counter[int]
+    checked: CheckedGrid,
+    nodes: list[int],
+    enrolled: list[Participant],
+    announced: Counter[int],
+    simulated: bool,
 ) -> None:
     requests = [
         Message(RecordDict({"config": ConfigRecord()}), dst_node_id=node, message_type=HELLO)
@@ -72,14 +84,16 @@ def _ask(
     keys = {node.node_id: bytes(node.public_key) for node in checked.get_nodes()}
     for reply in checked.send_and_receive(requests):
         metrics = reply.content.metric_records["metrics"]
+        config = reply.content.config_records["config"]
         node, partition = reply.metadata.src_node_id, int(cast(int, metrics["partition-id"]))
         enrolled.append(
             Participant(
-                identity=identity_of(keys.get(node, b""), partition),
+                identity=identity_of(b"" if simulated else keys.get(node, b""), partition),
                 partition=partition,
                 node_id=node,
-                role=str(reply.content.config_records["config"]["role"]),
+                role=str(config["role"]),
                 records=int(cast(int, metrics["num-examples"])),
+                noise=str(config["noise"]),
             )
         )
         if metrics["num-partitions"]:

@@ -3,3 +3,7 @@
 
 class RunFailed(RuntimeError):
     """A run that could not be carried through; the message is one line for the user."""
+
+
+class BudgetExhausted(RunFailed):
+    """A run that ended early because every clinic refused to spend more privacy."""

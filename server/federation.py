@@ -12,16 +12,21 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from server.checked_grid import CheckedGrid
+from server.clinic_market import ClinicOfferJudge, sells_uploads
 from server.enrolment import enrol
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
+from strategies.privacy.certified import CertifiedRelease
+from strategies.privacy.mechanisms import mechanism_of
 from strategies.randomness import NoiseSource, Purpose, SeededNoise, SystemNoise
 from strategies.settings import Settings
 from strategies.wrappers.aggregation import build_aggregation
+from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
+from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.vectors import to_array, to_vector
 
@@ -81,14 +86,27 @@ def run_federation(
         When clients are missing or no reply could be used.
     """
     started = perf_counter()
-    registry = enrol(grid, settings.clients, minimum=settings.min_records)
+    registry = enrol(
+        grid,
+        settings.clients,
+        minimum=settings.min_records,
+        simulated=settings.backend == "ray",
+    )
     if len(registry) != settings.clients:
         settings = settings.changed(clients=len(registry))
+    if settings.private and registry.noise != settings.noise:
+        settings = settings.changed(noise=registry.noise)  # what the report has to say
     evaluate, dimension = held_out(settings)
-    strategy = wrap(build_strategy(settings, registry))
+    layers = build_strategy(settings, registry)
+    if settings.price_per_epsilon:
+        layers = sells_uploads(layers, settings, registry)
+    strategy = wrap(layers)
     judges: dict[str, Judge] = {
-        "train": TrainJudge(MODEL, dimension, norm_bound(strategy, dimension)),
+        "train": TrainJudge(
+            MODEL, dimension, norm_bound(strategy, settings, registry.smallest_shard, dimension)
+        ),
         "evaluate": judge_evaluate,
+        OFFER: ClinicOfferJudge(settings),
     }
     checked = CheckedGrid(grid, judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
@@ -110,17 +128,23 @@ def build_strategy(settings: Settings, registry: Registry) -> Strategy:
 
 def server_noise(settings: Settings) -> NoiseSource:
     """Return where the server's top-up noise comes from."""
-    if settings.noise == "system":
+    if settings.noise != "seeded":
         return SystemNoise()
     return SeededNoise(settings.seed, Purpose.SERVER_NOISE)
 
 
-def norm_bound(strategy: Strategy, dimension: int) -> float:
+def norm_bound(strategy: Strategy, settings: Settings, smallest: int, dimension: int) -> float:
     """Return the largest norm of an upload that counts, infinite where nothing is clipped."""
-    if not isinstance(strategy, GlobalDifferentialPrivacy):
-        inner = getattr(strategy, "inner", None)
-        return float("inf") if inner is None else norm_bound(inner, dimension)
-    return noised_norm_bound(strategy.calibration.clip_norm, strategy.upload_noise_std, dimension)
+    if isinstance(strategy, GlobalDifferentialPrivacy):
+        std = strategy.upload_noise_std
+        return noised_norm_bound(strategy.calibration.clip_norm, std, dimension)
+    if isinstance(strategy, StrategyWrapper):
+        return norm_bound(strategy.inner, settings, smallest, dimension)
+    if settings.privacy == "certified":
+        mechanism = mechanism_of(settings)
+        std = mechanism.noise_std(smallest) if isinstance(mechanism, CertifiedRelease) else 0.0
+        return noised_norm_bound(settings.clip_norm, std, dimension)
+    return float("inf")
 
 
 def held_out(settings: Settings) -> tuple[Callable[[ArrayRecord], dict[str, Any]], int]:

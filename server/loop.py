@@ -4,6 +4,7 @@ Flower's own ``Strategy.start`` begins at round 1, keeps no record of who failed
 resumed; this loop drives the same six strategy methods.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
@@ -12,8 +13,10 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, MessageType, MetricRecord
 from flwr.serverapp.strategy import Strategy
 
-from server.checked_grid import CheckedGrid
-from server.errors import RunFailed
+from server.checked_grid import CheckedGrid, Verdict
+from server.errors import BudgetExhausted, RunFailed
+from server.role_grid import PROVIDERS, RATERS, RoleGrid
+from strategies.wrappers.protocol import EXHAUSTED
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 """Judges a broadcast model on the server's held-out set."""
@@ -57,8 +60,8 @@ def run_rounds(
     Raises
     ------
     RunFailed
-        When no round had a usable reply (at once when every client declines), with the
-        commonest reason.
+        When no round had a usable reply, and at once when every client declines, with the
+        commonest reason; ``BudgetExhausted`` when that is their privacy budget.
     """
     arrays, records = initial, [RoundRecord(0, evaluate(initial))]
     on_round(records[0])
@@ -67,10 +70,10 @@ def run_rounds(
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
         record.seconds = perf_counter() - started
+        if not record.sizes and _all_refused(record):
+            raise _refused(record)
         records.append(record)
         on_round(record)
-        if number == 1 and not record.sizes and _all_refused(record):
-            raise RunFailed(_nobody(record))
     if not any(record.sizes for record in records):
         raise RunFailed(_nobody(records[-1]))
     return arrays, records
@@ -80,17 +83,22 @@ def _one_round(
     strategy: Strategy, grid: CheckedGrid, arrays: ArrayRecord, number: int
 ) -> tuple[ArrayRecord, RoundRecord]:
     grid.take_verdicts()
-    requests = strategy.configure_train(number, arrays, ConfigRecord(), grid)
+    providers, raters = RoleGrid(grid, PROVIDERS), RoleGrid(grid, RATERS)
+    requests = strategy.configure_train(number, arrays, ConfigRecord(), providers)
     replies = grid.send_and_receive(requests)
     sizes = {grid.identity(reply): grid.records(reply) for reply in replies}
     merged, metrics = strategy.aggregate_train(number, replies)
     if merged is not None:
         arrays = merged
     record = RoundRecord(number, _plain(metrics), sizes if merged is not None else {})
-    requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), grid)
+    requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), raters)
     evaluations = strategy.aggregate_evaluate(number, grid.send_and_receive(requests))
     record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}
     record.verdicts = [asdict(verdict) for verdict in grid.take_verdicts()]
+    if merged is None and replies:
+        reason = f"the aggregation made nothing of {len(replies)} replies"
+        verdict = Verdict("server", MessageType.TRAIN, "unmerged", reason)
+        record.verdicts.append(asdict(verdict))
     return arrays, record
 
 
@@ -103,16 +111,24 @@ def _all_refused(record: RoundRecord) -> bool:
     return kinds == {"refused"}
 
 
+def _refused(record: RoundRecord) -> RunFailed:
+    if any(EXHAUSTED in verdict["reason"] for verdict in record.verdicts):
+        return BudgetExhausted(_nobody(record))
+    return RunFailed(_nobody(record))
+
+
 def _nobody(record: RoundRecord) -> str:
-    reasons = [
+    reasons = Counter(
         verdict["reason"]
         for verdict in record.verdicts
         if verdict["message_type"] == MessageType.TRAIN
-    ]
-    if not reasons:
-        return "no round had a usable reply: the aggregation made nothing of what it received"
-    common = max(set(reasons), key=reasons.count)
-    return (
-        f"no usable reply up to round {record.round}: {len(reasons)} clients gave none, "
-        f"most of them because: {common}"
     )
+    if not reasons and record.metrics.get("offers"):
+        return (
+            f"no round had a usable reply: of {record.metrics['offers']} offers none was worth its "
+            "price; lower --price-per-epsilon or raise --record-value"
+        )
+    if not reasons:
+        return "no round had a usable reply: nobody was asked"
+    (commonest, count), *_ = reasons.most_common(1)
+    return f"no usable reply up to round {record.round}, {count} times because: {commonest}"

@@ -2,15 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
+from flwr.app import Array
 from numpy.typing import NDArray
 
+from server.replies import read_vector
 from strategies.learning.features import FeatureMap
+from strategies.wrappers.vectors import NUMPY, npy_header
 
 WEIGHTS_FILE, CARD_FILE = "model.npz", "model.json"
 MAX_MODEL_BYTES = 64 * 2**20
@@ -41,22 +46,71 @@ def load_model(directory: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
         When a file is missing, unreadable, too large, or does not match the card's hash.
     """
     try:
-        if (directory / WEIGHTS_FILE).stat().st_size > MAX_MODEL_BYTES:
-            raise ModelError(f"{directory / WEIGHTS_FILE}: too large for a model")
-        card = json.loads((directory / CARD_FILE).read_text())
-        with np.load(directory / WEIGHTS_FILE, allow_pickle=False) as stored:
-            weights = np.asarray(stored["weights"], dtype=np.float64)
+        card = json.loads(_bounded(directory / CARD_FILE).read_text())
+        with ZipFile(_bounded(directory / WEIGHTS_FILE)) as archive:
+            if archive.getinfo("weights.npy").file_size > MAX_MODEL_BYTES:
+                raise ModelError(f"{directory / WEIGHTS_FILE}: too large for a model")
+            data = archive.read("weights.npy")
+        count = max(0, len(data) - len(npy_header(0))) // 8
+        weights = read_vector(Array("float64", (count,), NUMPY, data), count)
     except ModelError:
         raise
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError) as fault:
+    except (OSError, ValueError, KeyError, BadZipFile, EOFError, RecursionError) as fault:
         raise ModelError(
             f"{directory} holds no usable model ({_short(fault)}); name the --out of a run"
         ) from fault
+    if not np.isfinite(weights).all():
+        raise ModelError(f"{directory / WEIGHTS_FILE}: its weights are not finite")
     if not isinstance(card, dict) or card.get("weights_sha256") != weights_sha256(weights):
         raise ModelError(
             f"{directory / WEIGHTS_FILE} does not match its card {CARD_FILE}: not used"
         )
     return weights, card
+
+
+def _bounded(path: Path) -> Path:
+    if path.stat().st_size > MAX_MODEL_BYTES:
+        raise ModelError(f"{path}: too large for a model")
+    return path
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a card says records are read and named.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the data set the model was trained on.
+    attributes : tuple of str
+        Its attributes, in the order of the weights.
+    negative, positive : str
+        Its classes.
+    """
+
+    dataset: str
+    attributes: tuple[str, ...]
+    negative: str
+    positive: str
+
+
+def reading_of(card: Mapping[str, Any]) -> Reading:
+    """Return how records for this model are read.
+
+    Raises
+    ------
+    ModelError
+        When the card does not say.
+    """
+    try:
+        names, classes = card["attributes"], card["classes"]
+        found = Reading(card["dataset"], tuple(names), classes["negative"], classes["positive"])
+    except (KeyError, TypeError) as fault:
+        raise ModelError(f"the model's card names no attributes ({_short(fault)})") from fault
+    texts = (found.dataset, *found.attributes, found.negative, found.positive)
+    if isinstance(names, str) or not all(isinstance(text, str) for text in texts):
+        raise ModelError("the model's card names no attributes: data set and names must be text")
+    return found
 
 
 def map_of(card: Mapping[str, Any]) -> FeatureMap:
@@ -69,9 +123,11 @@ def map_of(card: Mapping[str, Any]) -> FeatureMap:
     """
     try:
         spec = card["features"]
-        return FeatureMap(
-            spec["map"], tuple(spec["low"]), tuple(spec["high"]), spec["bias"], spec["scale"]
-        )
+        low, high = (tuple(float(value) for value in spec[end]) for end in ("low", "high"))
+        bias, scale = float(spec["bias"]), float(spec["scale"])
+        if not all(isfinite(value) for value in (*low, *high, bias, scale)):
+            raise ValueError("a bound, the bias or the scale is not finite")
+        return FeatureMap(spec["map"], low, high, bias, scale)
     except (KeyError, TypeError, ValueError) as fault:
         raise ModelError(f"the model's card describes no feature map ({_short(fault)})") from fault
 

@@ -24,9 +24,11 @@ class Participant:
     node_id : int
         Where Flower reaches it at present.
     role : str
-        ``clinic``.
+        ``clinic``, ``device`` or ``user``; said once, bound to the identity.
     records : int
         |D_i| as it enrolled; the weight of its replies, public by assumption.
+    noise : str
+        Where it says its noise comes from.
     """
 
     identity: str
@@ -34,6 +36,7 @@ class Participant:
     node_id: int
     role: str
     records: int
+    noise: str = "seeded"
 
 
 class Registry:
@@ -50,6 +53,7 @@ class Registry:
         if not self.participants:
             raise RunFailed("no client enrolled: nobody to train with")
         seen: dict[int, str] = {}
+        names: dict[str, Participant] = {}
         for participant in self.participants:
             if participant.partition in seen:
                 raise RunFailed(
@@ -57,6 +61,12 @@ class Registry:
                     f"partition {participant.partition}: give each its own partition-id"
                 )
             seen[participant.partition] = participant.identity
+            same = names.setdefault(participant.identity, participant)
+            if same is not participant:
+                raise RunFailed(
+                    f"{participant.identity} enrolled as {same.role} and as {participant.role}: "
+                    "one key is one participant; give each its own"
+                )
         self._by_node = {p.node_id: p for p in self.participants}
 
     def __len__(self) -> int:
@@ -65,6 +75,12 @@ class Registry:
     def at(self, node_id: int) -> Participant | None:
         """Return who is enrolled at a node, None for a stranger."""
         return self._by_node.get(node_id)
+
+    @property
+    def noise(self) -> str:
+        """Return the weakest source of noise among the participants: seeded if anyone's is."""
+        sources = {p.noise for p in self.participants}
+        return "seeded" if "seeded" in sources else min(sources)
 
     @property
     def smallest_shard(self) -> int:

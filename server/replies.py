@@ -7,7 +7,7 @@ unpickled, and whatever is wrong is that client's problem (``ReplyRejected``), n
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from math import isfinite, log, sqrt
+from math import inf, isfinite, log, sqrt
 from typing import cast
 
 import numpy as np
@@ -19,8 +19,10 @@ from strategies.wrappers.vectors import NUMPY, npy_header
 
 MAX_PARTITIONS = 1_000_000
 MAX_RECORDS = 2**40
+ROLES = ("clinic", "device", "user")
+NOISES = ("seeded", "system", "discrete")
 HEADER_ROOM = 1024
-"""Bytes a serialised array may need beyond its values."""
+"""Bytes the header of a serialised array may take."""
 
 
 class ReplyRejected(ValueError):
@@ -31,23 +33,28 @@ Judge = Callable[[RecordDict, Participant | None], None]
 """Raises ReplyRejected when a reply of this participant (None: not yet enrolled) is unusable."""
 
 
-def judge_hello(content: RecordDict, _: Participant | None) -> None:
-    """Accept exactly a role and whole numbers within bounds."""
-    _expect_keys(content, {"metrics": MetricRecord, "config": ConfigRecord})
+def judge_hello(content: RecordDict, participant: Participant | None) -> None:
+    """Accept exactly a role and whole numbers within bounds; who is enrolled keeps its role."""
+    expect_keys(content, {"metrics": MetricRecord, "config": ConfigRecord})
     metrics = cast(MetricRecord, content["metrics"])
-    _expect_names(metrics, {"num-examples", "partition-id", "num-partitions"})
-    _whole(metrics["num-examples"], "num-examples", 1, MAX_RECORDS)
-    _whole(metrics["partition-id"], "partition-id", 0, MAX_PARTITIONS - 1)
-    _whole(metrics["num-partitions"], "num-partitions", 0, MAX_PARTITIONS)
+    expect_names(metrics, {"num-examples", "partition-id", "num-partitions"})
+    expect_whole(metrics["num-examples"], "num-examples", 1, MAX_RECORDS)
+    expect_whole(metrics["partition-id"], "partition-id", 0, MAX_PARTITIONS - 1)
+    expect_whole(metrics["num-partitions"], "num-partitions", 0, MAX_PARTITIONS)
     config = cast(ConfigRecord, content["config"])
-    _expect_names(config, {"role"})
-    if config["role"] != "clinic":
-        raise ReplyRejected(f"unknown role {str(config['role'])[:40]!r}")
+    expect_names(config, {"role", "noise"})
+    if config["noise"] not in NOISES:
+        raise ReplyRejected(f"unknown noise {str(config['noise'])[:40]!r}")
+    role = str(config["role"])[:40]
+    if config["role"] not in ROLES:
+        raise ReplyRejected(f"unknown role {role!r}")
+    if participant is not None and role != participant.role:
+        raise ReplyRejected(f"enrolled as {participant.role} and now says it is {role}")
 
 
 def judge_evaluate(content: RecordDict, participant: Participant | None) -> None:
     """Accept the enrolled record count and nothing else."""
-    _expect_keys(content, {"metrics": MetricRecord})
+    expect_keys(content, {"metrics": MetricRecord})
     _judge_weight(cast(MetricRecord, content["metrics"]), participant)
 
 
@@ -71,15 +78,16 @@ class TrainJudge:
 
     def __call__(self, content: RecordDict, participant: Participant | None) -> None:
         """Accept one float64 vector of the right length, finite, within the norm bound."""
-        _expect_keys(content, {"arrays": ArrayRecord, "metrics": MetricRecord})
+        expect_keys(content, {"arrays": ArrayRecord, "metrics": MetricRecord})
         _judge_weight(cast(MetricRecord, content["metrics"]), participant)
         arrays = cast(ArrayRecord, content["arrays"])
-        _expect_names(arrays, {self.name})
+        expect_names(arrays, {self.name})
         values = read_vector(arrays[self.name], self.dimension)
         if not np.isfinite(values).all():
             raise ReplyRejected("the model has values that are not finite")
-        norm = float(np.sqrt(np.add.reduce(values * values)))
-        if not norm <= self.norm_bound:
+        with np.errstate(over="ignore"):
+            norm = float(np.sqrt(np.add.reduce(values * values)))
+        if not norm <= self.norm_bound or norm == inf:  # inf: the square of a value overflows
             raise ReplyRejected(f"norm {norm:.4g} is above the bound {self.norm_bound:.4g}")
 
 
@@ -102,16 +110,21 @@ def read_vector(array: Array, dimension: int) -> NDArray[np.float64]:
     """
     if array.stype != NUMPY:
         raise ReplyRejected(f"unknown serialisation {str(array.stype)[:40]!r}")
-    data, size = array.data, 8 * dimension
-    if not size <= len(data) <= size + HEADER_ROOM:
-        raise ReplyRejected(f"the model takes {len(data)} bytes where {size} values are expected")
-    header, values = data[: len(data) - size], data[len(data) - size :]
-    if header != npy_header(dimension):
-        _check_header(header, dimension)
-    return np.frombuffer(values, dtype="<f8")
+    if (array.dtype, array.shape) != ("float64", (dimension,)):
+        said = f"{str(array.dtype)[:40]!r} of shape {str(array.shape)[:40]}"
+        raise ReplyRejected(f"the array says {said} where float64 ({dimension},) is expected")
+    data, header = array.data, npy_header(dimension)
+    start = len(header)
+    if not data.startswith(header):
+        start = _header_length(data[:HEADER_ROOM], dimension)
+    if len(data) != start + 8 * dimension:
+        raise ReplyRejected(
+            f"the model takes {len(data)} bytes where {start + 8 * dimension} are expected"
+        )
+    return np.frombuffer(data, dtype="<f8", offset=start)
 
 
-def _check_header(header: bytes, dimension: int) -> None:
+def _header_length(header: bytes, dimension: int) -> int:
     stream = BytesIO(header)
     try:
         version = np.lib.format.read_magic(stream)
@@ -124,15 +137,14 @@ def _check_header(header: bytes, dimension: int) -> None:
     except Exception as fault:
         raise ReplyRejected("the model's array header cannot be read") from fault
     if shape != (dimension,):
-        raise ReplyRejected(f"shape {shape} where ({dimension},) is expected")
+        raise ReplyRejected(f"shape {str(shape)[:40]} where ({dimension},) is expected")
     if dtype != np.dtype("<f8"):
-        raise ReplyRejected(f"dtype {dtype} where float64 is expected")
-    if stream.tell() != len(header):
-        raise ReplyRejected("the model's array has bytes too many")
+        raise ReplyRejected(f"dtype {str(dtype)[:40]} where float64 is expected")
+    return stream.tell()
 
 
 def _judge_weight(metrics: MetricRecord, participant: Participant | None) -> None:
-    _expect_names(metrics, {"num-examples"})
+    expect_names(metrics, {"num-examples"})
     weight = metrics["num-examples"]
     if isinstance(weight, list) or not isfinite(weight):
         raise ReplyRejected("num-examples is not a finite number")
@@ -142,7 +154,8 @@ def _judge_weight(metrics: MetricRecord, participant: Participant | None) -> Non
         )
 
 
-def _expect_keys(content: RecordDict, kinds: dict[str, type]) -> None:
+def expect_keys(content: RecordDict, kinds: dict[str, type]) -> None:
+    """Reject a reply unless it has exactly these records of these kinds."""
     if set(content) != set(kinds):
         raise ReplyRejected(f"records {_named(content)} where {_named(kinds)} are expected")
     for key, kind in kinds.items():
@@ -150,7 +163,8 @@ def _expect_keys(content: RecordDict, kinds: dict[str, type]) -> None:
             raise ReplyRejected(f"record {key!r} is of the wrong kind")
 
 
-def _expect_names(record: ArrayRecord | MetricRecord | ConfigRecord, names: set[str]) -> None:
+def expect_names(record: ArrayRecord | MetricRecord | ConfigRecord, names: set[str]) -> None:
+    """Reject a reply unless a record of it has exactly these entries."""
     if set(record) != names:
         raise ReplyRejected(f"entries {_named(record)} where {_named(names)} are expected")
 
@@ -160,6 +174,7 @@ def _named(keys: object) -> str:
     return ", ".join(listed[:8]) or "none"
 
 
-def _whole(value: object, name: str, low: int, high: int) -> None:
+def expect_whole(value: object, name: str, low: int, high: int) -> None:
+    """Reject a reply unless a value of it is a whole number within bounds, both included."""
     if not isinstance(value, int) or not low <= value <= high:
         raise ReplyRejected(f"{name} is not a whole number from {low} to {high}")

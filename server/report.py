@@ -4,12 +4,10 @@ import math
 from importlib.metadata import version
 from typing import Any
 
+from server.certification import privacy_of
 from server.federation import FederatedRun
 from server.model import weights_sha256
 from strategies.learning.task import feature_map, federation_of
-from strategies.privacy.adversaries import Release, release_from_sizes
-from strategies.privacy.report import Training, certificates_for, certify, no_privacy
-from strategies.settings import LINEAR_AGGREGATIONS
 
 REPORTED = (
     "accuracy",
@@ -37,60 +35,20 @@ def run_entry(run: FederatedRun) -> dict[str, Any]:
         "rounds": [finite_values(record.as_dict()) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
-        "market": {},
+        "market": _market(run),
     }
 
 
-def privacy_of(run: FederatedRun) -> dict[str, Any]:
-    """Return the privacy block: nominal, and certified by adversary and sensitivity."""
-    settings = run.settings
-    if not settings.private:
-        return no_privacy()
-    mapping = feature_map(federation_of(settings).table, settings)
-    training = Training(settings.learning_rate, settings.steps, mapping.norm_bound(), settings.l2)
-    changed = _most_records_of_a_patient(run) if settings.unit == "patient" else 1
-    return certify(
-        _least_protected(run),
-        certificates_for(settings.clip_norm, min(run.sizes), training, changed),
-        nominal_epsilon=settings.epsilon,
-        delta=settings.delta,
-        sizes=run.sizes,
-        private_noise=settings.noise == "system",
-        unit=settings.unit,
-    )
-
-
-def _least_protected(run: FederatedRun) -> Release:
-    """Return the release of the round whose broadcast protects least, for all T rounds.
-
-    With every clinic in every round all rounds are alike; where replies were missing this
-    bounds the true composition from above.
-    """
-    settings, protocol = run.settings, run.settings.calibration()
-    linear = settings.aggregation in LINEAR_AGGREGATIONS
-    smallest = min(run.sizes)
-    merged = {tuple(sorted(record.sizes.values())) for record in run.rounds if record.sizes}
-    releases = [
-        release_from_sizes(
-            protocol.upload_noise_std(smallest),
-            protocol.broadcast_noise_std(smallest, sizes) if linear else 0.0,
-            sizes,
-            settings.rounds,
-            settings.exposures,
-            linear=linear,
-        )
-        for sizes in merged
-    ]
-    return max(releases, key=lambda release: release.worst_mu("broadcast", 1.0))
-
-
-def _most_records_of_a_patient(run: FederatedRun) -> int:
-    federation = federation_of(run.settings)
-    counts: dict[int, int] = {}
-    for row in federation.train:
-        patient = int(federation.table.groups[row])
-        counts[patient] = counts.get(patient, 0) + 1
-    return max(counts.values())
+def _market(run: FederatedRun) -> dict[str, Any]:
+    """Return what the uploads cost, micro-credits; empty where nobody sells."""
+    if not run.settings.price_per_epsilon:
+        return {}
+    bought = [record.metrics for record in run.rounds[1:]]
+    return {
+        "payments": sum(int(metrics.get("paid", 0)) for metrics in bought),
+        "uploads_bought": sum(int(metrics.get("winners", 0)) for metrics in bought),
+        "price_per_epsilon": run.settings.price_per_epsilon,
+    }
 
 
 def card_of(run: FederatedRun) -> dict[str, Any]:

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from strategies.settings import Settings, SettingsError, nearest
+from strategies.market_presets import (
+    DEFAULT_STRATEGY,
+    compose_market,
+    hint_at_market,
+    refuse_foreign,
+)
+from strategies.settings import Settings, SettingsError
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "global-dp": (
@@ -20,15 +26,63 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
         "non-private, coordinate-wise median of the uploads",
         {"privacy": "none", "aggregation": "fedmedian"},
     ),
+    "certified": (
+        "model release by smoothed-hinge steps whose sensitivity is proven",
+        {"privacy": "certified", "aggregation": "fedavg"},
+    ),
+    "dp-gd": (
+        "clipped gradients, noised in each clinic every round: the guarantee holds, the server "
+        "needs no trust",
+        {"privacy": "dp-gd", "aggregation": "fedavg"},
+    ),
+    "dp-sgd": (
+        "Opacus' engine with Poisson sampling in each clinic",
+        {"privacy": "dp-sgd", "aggregation": "fedavg"},
+    ),
     "centralised": (
-        "one clinic that holds all training records, trained by the same steps without noise",
-        {"privacy": "none", "aggregation": "fedavg", "clients": 1, "partition": "iid", "sizes": ""},
+        "one clinic that holds all training records, whatever --clients says; same steps, no noise",
+        {"privacy": "none", "aggregation": "fedavg"},
     ),
 }
 STRATEGIES: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
     {name: (text, MappingProxyType(values)) for name, (text, values) in _TABLE.items()}
 )
 
+_GRADIENTS = {
+    "rounds": 10,
+    "steps": 1,
+    "learning_rate": 3.0,
+    "clip_norm": 0.3,
+    "features": "log",
+    "feature_scale": 1 / 3,
+    "bias": 0.6,
+    "l2": 0.0,
+    "epsilon": 1.0,
+    "delta": 1e-5,
+}
+MECHANISMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "dp-gd": MappingProxyType(_GRADIENTS),
+        "dp-sgd": MappingProxyType({**_GRADIENTS, "batches": 2}),
+        "certified": MappingProxyType(
+            {
+                "rounds": 3,
+                "steps": 10,
+                "learning_rate": 0.5,
+                "clip_norm": 10.0,
+                "feature_bound": 0.7,
+                "smoothing": 0.5,
+                "features": "log",
+                "l2": 0.0,
+                "epsilon": 1.0,
+                "delta": 1e-5,
+            }
+        ),
+    }
+)
+"""The one configuration over all eps that each certified mechanism brings along."""
+
+_ONE_CLINIC = {"clients": 1, "partition": "iid", "sizes": ""}
 CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "paper-std": MappingProxyType(
@@ -53,28 +107,41 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     Parameters
     ----------
     strategy : str
-        A key of ``STRATEGIES``.
+        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on carrada.
     overrides : mapping
-        Settings the user named; they win over strategy and preset.
+        Settings the user named, the data set among them; they win over strategy and preset.
     preset : str, optional
-        A key of ``CALIBRATIONS``.
+        A key of ``CALIBRATIONS``, or of ``MARKET_CALIBRATIONS`` on carrada.
 
     Raises
     ------
     SettingsError
         For an unknown name (with the nearest one) or values that do not go together.
     """
+    if overrides.get("dataset") == "carrada":
+        return compose_market(strategy, overrides, preset)
     if strategy not in STRATEGIES:
-        raise SettingsError(f"unknown strategy {strategy!r}{nearest(strategy, set(STRATEGIES))}")
+        raise SettingsError(f"unknown strategy {strategy!r}{hint_at_market(strategy, STRATEGIES)}")
     if preset is not None and preset not in CALIBRATIONS:
-        raise SettingsError(f"unknown preset {preset!r}{nearest(preset, set(CALIBRATIONS))}")
-    values: dict[str, Any] = dict(CALIBRATIONS[preset]) if preset else {}
+        raise SettingsError(f"unknown preset {preset!r}{hint_at_market(preset, CALIBRATIONS)}")
+    refuse_foreign(overrides, "bcwd")
+    privacy = overrides.get("privacy", STRATEGIES[strategy][1].get("privacy"))
+    values: dict[str, Any] = dict(MECHANISMS.get(str(privacy), {}))
+    values |= CALIBRATIONS[preset] if preset else {}
     values |= STRATEGIES[strategy][1]
     values |= overrides
+    if strategy == "centralised":
+        values |= _ONE_CLINIC
     values["strategy"] = strategy
-    if "rounds" in overrides and "exposures" not in overrides:
-        values["exposures"] = min(values.get("exposures", 1), overrides["rounds"])
+    rounds = overrides.get("rounds")
+    if isinstance(rounds, int) and "exposures" not in overrides:
+        values["exposures"] = min(values.get("exposures", 1), max(rounds, 1))
     return Settings.from_mapping(values)
+
+
+def default_strategy(dataset: object) -> str:
+    """Return what runs on a data set when no strategy is named."""
+    return DEFAULT_STRATEGY if dataset == "carrada" else str(Settings.strategy)
 
 
 def from_run_config(values: Mapping[str, Any]) -> Settings:
@@ -96,4 +163,6 @@ def from_run_config(values: Mapping[str, Any]) -> Settings:
     defaults = Settings().as_dict()
     strategy = str(named.pop("strategy", defaults["strategy"]))
     overrides = {key: value for key, value in named.items() if value != defaults.get(key)}
+    if strategy == defaults["strategy"]:
+        strategy = default_strategy(overrides.get("dataset"))
     return compose(strategy, overrides, preset)

@@ -5,58 +5,39 @@ Every field carries its help, group and bounds as metadata; the command line, ``
 name, a default or a bound is written once.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
-from difflib import get_close_matches
-from math import isfinite
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
+from math import inf, isfinite
 from typing import Any, Self
 
 from strategies.learning.features import FEATURE_MAPS
+from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
+from strategies.setting_fields import SettingsError as SettingsError
+from strategies.setting_fields import flag as flag
+from strategies.setting_fields import nearest as nearest
+from strategies.setting_fields import setting as _setting
+
+DATASETS = ("bcwd", "carrada")
 
 AGGREGATIONS = ("fedavg", "fedadam", "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 LINEAR_AGGREGATIONS = ("fedavg",)
-PRIVACY = ("none", "global-dp")
-
-
-class SettingsError(ValueError):
-    """A setting that cannot be used; the message is one line: what, why, what to do."""
-
-
-def _setting(
-    default: Any,
-    group: str,
-    help_: str,
-    *,
-    choices: Sequence[str] = (),
-    minimum: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> Any:
-    meta = {
-        "group": group,
-        "help": help_,
-        "choices": tuple(choices),
-        "minimum": minimum,
-        "above": above,
-        "below": below,
-    }
-    return field(default=default, metadata=meta)
+PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd")
+CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd")
+"""Mechanisms whose epsilon is proven, not nominal."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Validated settings of one federated run.
-
-    Raises
-    ------
-    SettingsError
-        When a value is of the wrong type or out of its bounds, or two contradict.
-    """
+class _CoreSettings:
+    """What every run reads, and the settings of a diagnosis model."""
 
     strategy: str = _setting("global-dp", "what to run", "named composition to start from")
-    dataset: str = _setting("bcwd", "what to run", "data set of the clients", choices=("bcwd",))
-    clients: int = _setting(20, "what to run", "number of clinics V", minimum=1)
+    dataset: str = _setting(
+        "bcwd", "what to run", "data set of the clients; carrada: a market", choices=DATASETS
+    )
+    clients: int = _setting(
+        20, "what to run", "number of clinics V; on carrada of devices N", minimum=1
+    )
     rounds: int = _setting(
         100, "what to run", "rounds T: how often the model is broadcast", minimum=1
     )
@@ -71,7 +52,7 @@ class Settings:
     )
 
     data: str = _setting(
-        "", "data", "file to read instead of the shipped Breast Cancer Wisconsin data"
+        "", "data", "file to read instead of the shipped data; on carrada a CARRADA root"
     )
     schema: str = _setting("", "data", "schema file (TOML or JSON) of a table in another format")
     missing: str = _setting(
@@ -96,9 +77,9 @@ class Settings:
         choices=("iid", "sizes", "dirichlet"),
     )
     sizes: str = _setting(
-        "", "data", "relative shard sizes, one per clinic: 1,2,3 (partition sizes)"
+        "", "data", "relative shard sizes, one per clinic (partition sizes; none: 1,2,...,V)"
     )
-    alpha: float = _setting(
+    skew: float = _setting(
         0.5, "data", "Dirichlet concentration; smaller is more skewed", above=0.0
     )
     min_records: int = _setting(1, "data", "smallest shard a clinic may hold", minimum=1)
@@ -107,6 +88,9 @@ class Settings:
         "scaled", "model", "feature map; scaled is (x - 5.5) / 4.5 on BCWD", choices=FEATURE_MAPS
     )
     bias: float = _setting(1.0, "model", "value of the constant feature that stands for the bias")
+    feature_scale: float = _setting(
+        1.0, "model", "every feature but the bias is multiplied by it", above=0.0
+    )
     learning_rate: float = _setting(0.001, "model", "step size eta of local training", above=0.0)
     steps: int = _setting(5, "model", "local steps k a round", minimum=1)
     batch_size: int = _setting(0, "model", "records a local step uses; 0 is all of them", minimum=0)
@@ -145,10 +129,41 @@ class Settings:
     noise: str = _setting(
         "seeded",
         "privacy",
-        "seeded: repeatable, for experiments, not private; system: the operating system's CSPRNG",
-        choices=("seeded", "system"),
+        "seeded: repeatable, for experiments, not private; system: the operating system's CSPRNG; "
+        "discrete: the same, exact on a grid, without floating-point gaps",
+        choices=("seeded", "system", "discrete"),
     )
-    clinic_max_epsilon: float = _setting(
+    feature_bound: float = _setting(
+        0.7, "privacy", "C of certified: longer feature vectors are scaled down to it", above=0.0
+    )
+    smoothing: float = _setting(
+        0.5, "privacy", "h of certified: width of the hinge's smoothed corner", above=0.0
+    )
+    batches: int = _setting(
+        2, "privacy", "dp-sgd takes each record into a step with probability 1/batches", minimum=1
+    )
+    max_epsilon: float = _setting(
+        0.0,
+        "privacy",
+        "each clinic stops before its certified epsilon against the server passes this; 0 is none",
+        minimum=0.0,
+    )
+    max_uploads: int = _setting(
+        0, "privacy", "each clinic uploads at most this often in a run; 0 is rounds", minimum=0
+    )
+    price_per_epsilon: int = _setting(
+        0,
+        "privacy",
+        "clinics sell their uploads: micro-credits asked for each epsilon spent; 0: no auction",
+        minimum=0,
+    )
+    record_value: float = _setting(
+        0.01, "privacy", "what an upload is worth to the server, credits for each record", above=0.0
+    )
+    ledger: str = _setting(
+        "", "privacy", "file or SQLAlchemy URL in which clinics add up what runs cost; none: fresh"
+    )
+    max_nominal_epsilon: float = _setting(
         0.0,
         "privacy",
         "refuse a nominal epsilon above this at the clinic; 0 is no limit",
@@ -172,6 +187,39 @@ class Settings:
         if self.sizes and self.partition != "sizes":
             raise SettingsError("sizes needs --partition sizes: no other partition reads it")
         check_byzantine(self.aggregation, self.byzantine, self.clients)
+        self._check_privacy()
+
+    def _check_privacy(self) -> None:
+        if self.privacy in CERTIFIED_PRIVACY and self.batch_size:
+            raise SettingsError(
+                f"batch_size goes with global-dp or none: {self.privacy} has its own sampling"
+            )
+        if self.privacy == "dp-gd" and self.steps != 1:
+            raise SettingsError(f"dp-gd takes one step a round, not {self.steps}: set --steps 1")
+        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd"):
+            raise SettingsError(
+                f"discrete noise is made for certified and dp-gd, not {self.privacy}: "
+                "use --noise system"
+            )
+        if self.price_per_epsilon and self.privacy not in CERTIFIED_PRIVACY:
+            raise SettingsError(
+                f"price_per_epsilon needs a proven epsilon, not that of {self.privacy}: use one of "
+                f"{', '.join(CERTIFIED_PRIVACY)}"
+            )
+        if self.max_epsilon and not self.private:
+            raise SettingsError("max_epsilon without noise allows nothing: choose a --privacy")
+
+    def __hash__(self) -> int:
+        """Return the hash of all values, computed once: settings are keys of many caches."""
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = hash(tuple(getattr(self, item.name) for item in fields(self)))
+            object.__setattr__(self, "_hash", known)
+        return known
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the hash behind when pickled: another process hashes text differently."""
+        return {key: value for key, value in self.__dict__.items() if key != "_hash"}
 
     @property
     def shard_sizes(self) -> tuple[float, ...]:
@@ -232,17 +280,48 @@ class Settings:
         return cls(**clean)
 
 
-def nearest(name: str, known: Sequence[str] | set[str] | frozenset[str]) -> str:
-    """Return '; did you mean X?' for the closest known name, or the list when none is close."""
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; use one of {', '.join(sorted(known))}"
+@dataclass(frozen=True)
+class Settings(MarketFields, _CoreSettings):
+    """Validated settings of one federated run.
 
+    Raises
+    ------
+    SettingsError
+        When a value is of the wrong type or out of its bounds, or two contradict.
+    """
 
-def flag(name: str) -> str:
-    """Return the command-line spelling of a field name."""
-    return "--" + name.replace("_", "-")
+    def __post_init__(self) -> None:
+        """Check each field against its bounds, then the fields against each other."""
+        super().__post_init__()
+        if self.is_market:
+            check_market(self)
+
+    @property
+    def is_market(self) -> bool:
+        """Return whether this is a market of devices and users, not a model of clinics."""
+        return self.dataset == "carrada"
+
+    @property
+    def nodes(self) -> int:
+        """Return how many Flower nodes take part: clinics, or devices and users."""
+        return self.clients + self.users if self.is_market else self.clients
+
+    def for_nodes(self, nodes: int) -> Self:
+        """Return the settings of a run among ``nodes`` nodes; users keep their number.
+
+        Raises
+        ------
+        SettingsError
+            When a market has no device among so few nodes.
+        """
+        if nodes == self.nodes:
+            return self
+        clients = nodes - self.users if self.is_market else nodes
+        if clients < 1:
+            raise SettingsError(
+                f"{nodes} nodes are no market of {self.users} users: lower --users or add nodes"
+            )
+        return self.changed(clients=clients)
 
 
 def default_of(item: Field[Any]) -> Any:
@@ -279,7 +358,7 @@ def _checked(item: Field[Any], value: Any) -> Any:
     kind = item.type if isinstance(item.type, type) else str
     name = flag(item.name)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = _as_float(value)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise SettingsError(
             f"{name} must be {_kind_name(kind)}, got {value!r} ({type(value).__name__})"
@@ -291,12 +370,19 @@ def _checked(item: Field[Any], value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         raise SettingsError(f"{name} must be a finite number, got {value}")
     if meta["minimum"] is not None and value < meta["minimum"]:
-        raise SettingsError(f"{name} must be at least {meta['minimum']:g}, got {value:g}")
+        raise SettingsError(f"{name} must be at least {meta['minimum']:g}, got {value}")
     if meta["above"] is not None and value <= meta["above"]:
         raise SettingsError(f"{name} must be above {meta['above']:g}, got {value:g}")
     if meta["below"] is not None and value >= meta["below"]:
         raise SettingsError(f"{name} must be below {meta['below']:g}, got {value:g}")
     return value
+
+
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return inf if value > 0 else -inf
 
 
 def _kind_name(kind: type) -> str:

@@ -5,6 +5,7 @@ ids and the task identity are internals of Flower 1.41; tests/scenarios holds th
 Ray to the same weights.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
@@ -43,16 +44,19 @@ class InProcessGrid(Grid):
         node_configs: Sequence[Mapping[str, ConfigValue]],
         run_config: Mapping[str, ConfigValue],
     ) -> None:
-        TaskIdentity.run_id, TaskIdentity.task_id = RUN_ID, 1
+        # Fresh noise makes a run of its own in a clinic's ledger; seeded noise repeats one.
+        fresh = run_config.get("noise", "seeded") != "seeded"
+        run_id = secrets.randbits(63) if fresh else RUN_ID
+        TaskIdentity.run_id, TaskIdentity.task_id = run_id, 1
         TaskIdentity.node_id = SUPERLINK_NODE_ID
         self._client_app = client_app
-        self._run = Run.create_empty(RUN_ID)
+        self._run = Run.create_empty(run_id)
         self._ids = count(1)
         self._replies: dict[str, Message] = {}
         config = dict(run_config)
         self._contexts = {
             FIRST_NODE + number: Context(
-                run_id=RUN_ID,
+                run_id=run_id,
                 node_id=FIRST_NODE + number,
                 node_config=dict(node_config),
                 state=RecordDict(),
@@ -124,7 +128,10 @@ class InProcessGrid(Grid):
         if context is None:
             return Message(Error(ErrorCode.NODE_UNAVAILABLE, "no such node"), reply_to=message)
         try:
-            return self._client_app(message, context)
+            reply = self._client_app(message, context)
+            if not isinstance(reply, Message):
+                raise TypeError(f"the client app returned {type(reply).__name__}, not a Message")
+            return reply
         except Exception as fault:  # noqa: BLE001 - as in Flower: a client's failure is its own
             reason = f"{type(fault).__name__}: {fault}"
             return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
@@ -133,8 +140,8 @@ class InProcessGrid(Grid):
 def simulated_nodes(settings: Settings) -> list[dict[str, ConfigValue]]:
     """Return the node config of each simulated client."""
     return [
-        {"partition-id": number, "num-partitions": settings.clients}
-        for number in range(settings.clients)
+        {"partition-id": number, "num-partitions": settings.nodes}
+        for number in range(settings.nodes)
     ]
 
 

@@ -16,6 +16,7 @@ from server.app import make_app
 from server.errors import RunFailed
 from server.federation import FederatedRun
 from server.loop import OnRound
+from server.market import MarketOutcome
 from strategies.settings import Settings
 
 
@@ -45,7 +46,7 @@ class ConfiguredClientApp:
         return app(message, configured)
 
 
-def run_on_ray(settings: Settings, on_round: OnRound) -> FederatedRun:
+def run_on_ray(settings: Settings, on_round: OnRound) -> FederatedRun | MarketOutcome:
     """Run one federation on Flower's simulation runtime, one CPU for each client call.
 
     Raises
@@ -57,13 +58,13 @@ def run_on_ray(settings: Settings, on_round: OnRound) -> FederatedRun:
     os.environ.setdefault("RAY_DISABLE_IMPORT_WARNING", "1")
     from flwr.simulation import run_simulation
 
-    finished: list[FederatedRun] = []
+    finished: list[FederatedRun | MarketOutcome] = []
     config = run_config(settings)
     try:
         run_simulation(
             server_app=make_app(on_round, finished.append, settings),
             client_app=ConfiguredClientApp(config),  # type: ignore[arg-type]  # any callable will do
-            num_supernodes=settings.clients,
+            num_supernodes=settings.nodes,
             backend_config={
                 "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
                 "init_args": {"logging_level": logging.ERROR, "log_to_driver": False},

@@ -5,6 +5,7 @@ Systems", eqs. 11-14. The clinics' half is the client mod of :mod:`clients.noise
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -16,8 +17,15 @@ from strategies.privacy.global_dp import GlobalDP
 from strategies.randomness import NoiseSource
 from strategies.wrappers.base import StrategyWrapper, averages_linearly
 
-CONFIG_PREFIX = "dp-"
-"""Keys of the train config that carry the calibration to the clinics start with this."""
+_CONFIG_KEYS = (
+    "dp-epsilon",
+    "dp-delta",
+    "dp-clip-norm",
+    "dp-rounds",
+    "dp-exposures",
+    "dp-reading",
+    "dp-smallest-shard",
+)
 
 
 class GlobalDifferentialPrivacy(StrategyWrapper):
@@ -54,9 +62,8 @@ class GlobalDifferentialPrivacy(StrategyWrapper):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Put the calibration into the config that every clinic's mod reads."""
-        if "dp-epsilon" not in config:
-            for key, value in to_config(self.calibration, self.smallest_shard).items():
-                config[key] = value
+        for key, value in to_config(self.calibration, self.smallest_shard).items():
+            config[key] = value
         return self.inner.configure_train(server_round, arrays, config, grid)
 
     def aggregate_train(
@@ -105,15 +112,16 @@ class GlobalDifferentialPrivacy(StrategyWrapper):
 
 def to_config(calibration: GlobalDP, smallest_shard: int) -> dict[str, int | float | str]:
     """Return the config entries that tell a clinic how to clip and how much noise to add."""
-    return {
-        "dp-epsilon": calibration.epsilon,
-        "dp-delta": calibration.delta,
-        "dp-clip-norm": calibration.clip_norm,
-        "dp-rounds": calibration.rounds,
-        "dp-exposures": calibration.exposures,
-        "dp-reading": calibration.reading,
-        "dp-smallest-shard": smallest_shard,
-    }
+    values = (
+        calibration.epsilon,
+        calibration.delta,
+        calibration.clip_norm,
+        calibration.rounds,
+        calibration.exposures,
+        calibration.reading,
+        smallest_shard,
+    )
+    return dict(zip(_CONFIG_KEYS, values, strict=True))
 
 
 def from_config(config: ConfigRecord) -> tuple[GlobalDP, int]:
@@ -124,16 +132,21 @@ def from_config(config: ConfigRecord) -> tuple[GlobalDP, int]:
     KeyError, TypeError, ValueError
         When an entry is missing or does not make sense.
     """
-    values = {key: config[key] for key in config if key.startswith(CONFIG_PREFIX)}
+    return _calibration(tuple(config[key] for key in _CONFIG_KEYS))
+
+
+@lru_cache(maxsize=256)
+def _calibration(values: tuple[object, ...]) -> tuple[GlobalDP, int]:
+    epsilon, delta, clip_norm, rounds, exposures, reading, smallest = values
     calibration = GlobalDP(
-        epsilon=float(cast(float, values["dp-epsilon"])),
-        delta=float(cast(float, values["dp-delta"])),
-        clip_norm=float(cast(float, values["dp-clip-norm"])),
-        rounds=int(cast(int, values["dp-rounds"])),
-        exposures=int(cast(int, values["dp-exposures"])),
-        reading=str(values["dp-reading"]),
+        epsilon=float(cast(float, epsilon)),
+        delta=float(cast(float, delta)),
+        clip_norm=float(cast(float, clip_norm)),
+        rounds=int(cast(int, rounds)),
+        exposures=int(cast(int, exposures)),
+        reading=str(reading),
     )
-    return calibration, int(cast(int, values["dp-smallest-shard"]))
+    return calibration, int(cast(int, smallest))
 
 
 def _size(reply: Message) -> float:

@@ -8,3 +8,6 @@ REFUSAL = "refusal"
 
 HELLO = "query.hello"
 """Message type in which the server asks a node who it is."""
+
+EXHAUSTED = "PrivacyBudgetExhausted"
+"""What the reason of a refusal begins with when a clinic's privacy budget is spent."""

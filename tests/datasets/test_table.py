@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from datasets import DataError, Table
-from datasets.bounds import LARGEST
+from datasets.bounds import LARGEST, check_pair
 
 GOOD: dict[str, Any] = {
     "features": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
@@ -107,7 +107,7 @@ def test_observed_bounds_hold_every_value_with_room(features: NDArray[np.float64
 
 
 def test_stated_bounds_hold_every_value() -> None:
-    table = Table(**GOOD, bounds=[[1, 5], [0, 6]], public_bounds=True)
+    table = Table(**(GOOD | {"bounds": [[1, 5], [0, 6]], "public_bounds": True}))
     assert table.bounds == ((1.0, 5.0), (0.0, 6.0))
     assert table.public_bounds
     for bounds in (((1, 5), (0, 5.9)), ((1, 5), (2.1, 6))):
@@ -115,10 +115,16 @@ def test_stated_bounds_hold_every_value() -> None:
             Table(**GOOD, bounds=bounds, public_bounds=True)
 
 
+def test_bounds_are_compared_as_floats() -> None:
+    assert check_pair("x", [-(10**20), np.int64(3)]) == (-1e20, 3.0)
+    with pytest.raises(DataError, match="low < high"):
+        check_pair("x", [10**20, 10**20 + 1])  # one and the same float
+
+
 @pytest.mark.parametrize("public", [False, True])
 def test_take_keeps_the_bounds_of_the_whole_table(public: bool) -> None:
     bounds = {"bounds": ((-9, 9), (0, 99)), "public_bounds": True} if public else {}
-    table = Table(**GOOD, **bounds)
+    table = Table(**(GOOD | bounds))
     for rows in ([1], []):
         assert table.take(rows).bounds == table.bounds
         assert table.take(rows).public_bounds is public

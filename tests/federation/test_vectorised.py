@@ -82,7 +82,7 @@ def one_clinic_at_a_time(
         {"clients": 1},
         {"clients": 20},
         {"exposures": 1, "l2": 0.0},
-        {"partition": "dirichlet", "alpha": 0.3},
+        {"partition": "dirichlet", "skew": 0.3},
         {"preset": "paper-std", "rounds": 12, "partition": "dirichlet"},
         {"partition": "sizes", "sizes": "1,2,3,4,5,6,70"},
         {"unit": "patient"},

@@ -1,0 +1,193 @@
+"""The privacy ledger of a clinic: every upload is charged before it leaves, or does not leave.
+
+``max-uploads`` and ``max-epsilon`` in a clinic's node config are its own limits: beyond them
+this mod refuses, whatever the server asks. The run's ``--max-uploads`` and ``--max-epsilon`` can
+only tighten them. With ``--ledger`` (or ``ledger`` in the node config)
+charges add up over all runs on the same data and survive a restart, and a round that is asked
+again gets the same bytes; without it a run starts from nothing.
+"""
+
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord
+from flwr.clientapp.typing import ClientAppCallable
+
+from clients.clinic import clinic_of
+from clients.messages import clinic_settings, partition_of, record_of, refuse, round_of
+from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
+from strategies.privacy.mechanisms import spent_epsilon, upload_cost
+from strategies.settings import Settings
+from strategies.wrappers.protocol import EXHAUSTED, MODEL
+from strategies.wrappers.vectors import to_array, to_vector
+
+SPENT = "privacy-spent"
+"""Key in a client's own state: uploads of this run."""
+
+
+def charge_upload(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
+    """Charge one upload to the clinic's ledger, or refuse it."""
+    settings = clinic_settings(context)
+    if not settings.private:
+        return call_next(message, context)
+    clinic = clinic_of(context, settings)
+    smallest = _smallest_shard(message, clinic.weight)
+    url = str(cast(str, context.node_config.get("ledger", settings.ledger)))
+    try:
+        if url:
+            return _charged_on_disk(message, context, call_next, url, smallest)
+        budget = budget_of(context, settings)
+        _check(budget, settings, smallest, clinic.norm_bound, _uploads(context) + 1)
+    except PrivacyBudgetExhausted as refusal:
+        return refuse(message, f"{EXHAUSTED}: {refusal}")
+    reply = call_next(message, context)
+    if MODEL in _arrays(reply):
+        context.state[SPENT] = MetricRecord({"uploads": _uploads(context) + 1})
+    return reply
+
+
+def marginal_epsilon(context: Context) -> float:
+    """Return the eps that one more upload of this clinic costs against a curious server.
+
+    Of a mechanism with a proven eps, over all runs on the data where there is a ledger on disk.
+    """
+    settings = clinic_settings(context)
+    clinic = clinic_of(context, settings)
+    url = str(cast(str, context.node_config.get("ledger", settings.ledger)))
+    if not url:
+        spent = (
+            spent_epsilon(settings, clinic.weight, clinic.norm_bound, _uploads(context) + more)
+            for more in (1, 0)
+        )
+        return next(spent) - next(spent)
+    mu, sampled = upload_cost(settings, clinic.weight, clinic.norm_bound)
+    charge = Charge("next", 0, "", {"server": mu} if sampled is None else {}, sampled)
+    ledger = _store(url).load(data_name(context, settings))
+    return float(ledger.marginal_epsilon(charge, "server", settings.delta))
+
+
+def would_exceed(context: Context) -> str | None:
+    """Return why one more upload would pass the clinic's budget, None when it would not."""
+    settings = clinic_settings(context)
+    clinic, budget = clinic_of(context, settings), budget_of(context, settings)
+    try:
+        _check(budget, settings, clinic.weight, clinic.norm_bound, _uploads(context) + 1)
+    except PrivacyBudgetExhausted as refusal:
+        return str(refusal)
+    return None
+
+
+def budget_of(context: Context, settings: Settings) -> Budget:
+    """Return the clinic's limits: its own and the run's, whichever is tighter.
+
+    Raises
+    ------
+    ValueError
+        When a limit in the node config is no number of at least 0.
+    """
+    limits = {}
+    for name, of_run in (("epsilon", settings.max_epsilon), ("uploads", settings.max_uploads)):
+        own = float(cast(float, context.node_config.get(f"max-{name}", 0.0)))
+        if not own >= 0:
+            raise ValueError(f"max-{name} of this clinic must be a number of at least 0, got {own}")
+        limits[name] = min((limit for limit in (own, of_run) if limit), default=None)
+    uploads = settings.rounds if limits["uploads"] is None else int(limits["uploads"])
+    return Budget(settings.delta, limits["epsilon"], uploads)
+
+
+def _check(
+    budget: Budget, settings: Settings, smallest: int, norm_bound: float, uploads: int
+) -> None:
+    if budget.max_uploads is not None and uploads > budget.max_uploads:
+        raise PrivacyBudgetExhausted(
+            f"upload {uploads} refused, this clinic allows {budget.max_uploads} a run"
+        )
+    if budget.max_epsilon is None:
+        return
+    spent = spent_epsilon(settings, smallest, norm_bound, uploads)
+    if spent > budget.max_epsilon:
+        raise PrivacyBudgetExhausted(
+            f"upload {uploads} would bring epsilon against the server to {spent:.4g}, this clinic "
+            f"allows {budget.max_epsilon:g} at delta {settings.delta:g}"
+        )
+
+
+def _charged_on_disk(
+    message: Message, context: Context, call_next: ClientAppCallable, url: str, smallest: int
+) -> Message:
+    settings = clinic_settings(context)
+    clinic, store, name = clinic_of(context, settings), _store(url), data_name(context, settings)
+    server_round = round_of(record_of(message, ConfigRecord))
+    broadcast = record_of(message, ArrayRecord)[MODEL].data
+    mu, sampled = upload_cost(settings, smallest, clinic.norm_bound)
+    mus = {} if sampled else dict.fromkeys(("server", "eavesdropper", "broadcast"), mu)
+    run = run_name(message, settings)
+    charge = Charge(run, server_round, sha256(broadcast).hexdigest(), mus, sampled)
+    budget = budget_of(context, settings)
+    known = store.reply(name, charge.key)
+    if known is None:
+        store.load(name).charged(charge, budget)  # refused before any training
+    reply = call_next(message, context)
+    arrays = _arrays(reply)
+    if MODEL in arrays:
+        fresh = to_vector(arrays[MODEL]).tobytes()
+        arrays[MODEL] = to_array(np.frombuffer(store.record(name, charge, fresh, budget), "<f8"))
+        context.state[SPENT] = MetricRecord({"uploads": _uploads(context) + 1})
+    return reply
+
+
+def data_name(context: Context, settings: Settings) -> str:
+    """Return the name under which a clinic's data stands in its ledger.
+
+    A deployed clinic's data is its file (or what ``data-name`` in the node config says); a
+    simulated one's is its part of the partition. Records cut differently are other data: the
+    ledger cannot know that they overlap.
+    """
+    named = context.node_config.get("data-name") or context.node_config.get("data-path")
+    if named is not None:
+        return str(cast(str, named))[-200:]
+    cut = (
+        f"{settings.data or settings.dataset}|{settings.clients}|{settings.seed}|"
+        f"{settings.partition}|{settings.sizes}|{settings.skew}|{settings.unit}"
+    )
+    return f"clinic {partition_of(context)} of {sha256(cut.encode()).hexdigest()[:12]}"
+
+
+def run_name(message: Message, settings: Settings) -> str:
+    """Return the run's name in the ledger: Flower's run id and a digest of the settings.
+
+    Simulated runs share run ids, and two runs with the same settings and seeded noise release
+    the same bytes: they are one run, charged once.
+    """
+    digest = sha256(repr(sorted(settings.as_dict().items())).encode()).hexdigest()[:16]
+    return f"{message.metadata.run_id}-{digest}"
+
+
+def ledger_url(text: str) -> str:
+    """Return the SQLAlchemy URL of a ``--ledger``: a URL as it is, a path as an SQLite file."""
+    return text if "://" in text else f"sqlite:///{Path(text).expanduser().absolute()}"
+
+
+def _smallest_shard(message: Message, own: int) -> int:
+    config = record_of(message, ConfigRecord)
+    return int(cast(int, config.get("dp-smallest-shard", own)))
+
+
+def _uploads(context: Context) -> int:
+    spent = context.state.get(SPENT)
+    return int(cast(int, spent["uploads"])) if isinstance(spent, MetricRecord) else 0
+
+
+def _arrays(reply: Message) -> ArrayRecord:
+    records = [r for r in reply.content.values() if isinstance(r, ArrayRecord)]
+    return records[0] if records else ArrayRecord()
+
+
+@lru_cache(maxsize=8)
+def _store(url: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - imported when needed
+    from strategies.privacy.ledger_store import LedgerStore  # imports SQLAlchemy
+
+    return LedgerStore(ledger_url(url))

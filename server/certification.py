@@ -1,0 +1,144 @@
+"""The privacy block of a run: what its noise certifies, by adversary and sensitivity."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from typing import Any
+
+from server.federation import FederatedRun
+from strategies.learning.task import feature_bound, federation_of
+from strategies.privacy.certified import CertifiedRelease
+from strategies.privacy.discrete_accounting import gap
+from strategies.privacy.dp_gd import DPGradientDescent
+from strategies.privacy.dp_sgd import DPSGD
+from strategies.privacy.mechanisms import mechanism_of, training_of
+from strategies.privacy.report import SYSTEM, certify, certify_global_dp, no_privacy
+from strategies.privacy.report_own import certify_dp_sgd, release_of
+from strategies.privacy.report_warnings import STRICT_DELTA
+from strategies.settings import LINEAR_AGGREGATIONS, Settings
+
+DISCRETE = f"discrete Gaussian on a grid, {SYSTEM}"
+
+
+def privacy_of(run: FederatedRun) -> dict[str, Any]:
+    """Return the privacy block: nominal, and certified by adversary and sensitivity."""
+    settings = run.settings
+    if not settings.private:
+        return no_privacy()
+    if settings.privacy == "global-dp":
+        block = _global_dp(run)
+    else:
+        mechanism = mechanism_of(settings)
+        block = _sampled(run, mechanism) if isinstance(mechanism, DPSGD) else _own(run, mechanism)
+    block["mechanism"] = settings.privacy
+    block["ledger"] = settings.ledger or "fresh: this experiment starts every clinic from nothing"
+    if not federation_of(settings).table.public_bounds:
+        block["warnings"].append(
+            "the attribute bounds were taken from the records, which no epsilon here accounts "
+            "for: state public ones in the schema file"
+        )
+    return block
+
+
+def _global_dp(run: FederatedRun) -> dict[str, Any]:
+    settings = run.settings
+    bound = feature_bound(federation_of(settings).table, settings)
+    return certify_global_dp(
+        settings.calibration(),
+        smallest_shard=min(run.sizes),
+        sizes=max(_merged_sizes(run), key=_exposed_share),
+        training=training_of(settings, bound),
+        private_noise=settings.noise != "seeded",
+        linear=settings.aggregation in LINEAR_AGGREGATIONS,
+        unit=settings.unit,
+        changed=_most_records_of_a_patient(run) if settings.unit == "patient" else 1,
+    )
+
+
+def _exposed_share(sizes: Sequence[int]) -> float:
+    """Return how far the largest clinic stands out of the averaged noise of these sizes.
+
+    With every clinic in every round all rounds are alike; where replies were missing, taking
+    the worst round for all of them bounds the true composition from above.
+    """
+    return max(sizes) / sqrt(sum(size * size for size in sizes))
+
+
+def _own(run: FederatedRun, mechanism: DPGradientDescent | CertifiedRelease) -> dict[str, Any]:
+    """Certify dp-gd or certified, whose noise is a fixed multiple of each clinic's sensitivity."""
+    settings = run.settings
+    linear = settings.aggregation in LINEAR_AGGREGATIONS
+    found = [release_of(mechanism, sizes, settings.exposures) for sizes in _merged_sizes(run)]
+    release, certificates = max(
+        found, key=lambda pair: pair[0].worst_mu("broadcast", pair[1]["proven"].value)
+    )
+    block = certify(
+        replace(release, linear=linear),
+        certificates,
+        nominal_epsilon=settings.epsilon,
+        delta=settings.delta,
+        sizes=run.sizes,
+        private_noise=settings.noise != "seeded",
+        unit=settings.unit,
+    )
+    if settings.noise == "discrete":
+        sensitivity = certificates["proven"].value
+        std = sensitivity / mechanism.upload_mu
+        _make_discrete(block, settings, sensitivity, std, len(run.weights))
+    return block
+
+
+def _make_discrete(
+    block: dict[str, Any], settings: Settings, sensitivity: float, std: float, dimension: int
+) -> None:
+    block["noise"] = DISCRETE
+    for table, delta in (
+        ("certified_epsilon", settings.delta),
+        ("certified_epsilon_at_strict_delta", STRICT_DELTA),
+    ):
+        found = gap(sensitivity, std, settings.rounds, dimension, delta)
+        for row in block[table].values():
+            # Sums of discrete Gaussians are no discrete Gaussian: every adversary is bounded by
+            # what the server sees.
+            row.update(dict.fromkeys(row, found.proven))
+    found = gap(sensitivity, std, settings.rounds, dimension, settings.delta)
+    if found.proven > settings.epsilon:
+        block["warnings"].append(
+            f"of discrete noise {found.proven:.4g} is proven where {settings.epsilon:g} was asked "
+            "for: ask for less, or take --noise system"
+        )
+    block["assumptions"].append(
+        f"discrete noise: proven by zCDP, {found.ratio:.3f} times the {found.continuous:.4g} of "
+        "continuous noise of the same size; against readers of sums it is bounded by the server's"
+    )
+
+
+def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
+    settings = run.settings
+    fewest = min(_merged_sizes(run), key=len)  # the fewer clinics, the less noise in a broadcast
+    block = certify_dp_sgd(
+        mechanism,
+        fewest,
+        exposures=settings.exposures,
+        private_noise=settings.noise != "seeded",
+        unit=settings.unit,
+    )
+    if settings.aggregation not in LINEAR_AGGREGATIONS:
+        for table in ("certified_epsilon", "certified_epsilon_at_strict_delta"):
+            block[table] = dict.fromkeys(block[table], block[table]["server"])
+        block["assumptions"].append("a broadcast of a non-linear merge costs an upload")
+    return block
+
+
+def _merged_sizes(run: FederatedRun) -> set[tuple[int, ...]]:
+    """Return what sizes were merged together in some round."""
+    return {tuple(sorted(record.sizes.values())) for record in run.rounds if record.sizes}
+
+
+def _most_records_of_a_patient(run: FederatedRun) -> int:
+    federation = federation_of(run.settings)
+    counts: dict[int, int] = {}
+    for row in federation.train:
+        patient = int(federation.table.groups[row])
+        counts[patient] = counts.get(patient, 0) + 1
+    return max(counts.values())

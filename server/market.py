@@ -1,0 +1,191 @@
+"""One market at the server: enrol devices and users, nest the layers, loop, keep the ledger."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import cast
+
+import numpy as np
+from flwr.app import ArrayRecord, MessageType
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Strategy
+
+from server.appraisal import appraiser_of
+from server.checked_grid import CheckedGrid, Verdict
+from server.enrolment import enrol
+from server.errors import RunFailed
+from server.loop import OnRound, RoundRecord, run_rounds
+from server.market_ledger import MarketLedger
+from server.market_replies import PayloadJudge, RatingJudge, TokenJudge, judge_offer
+from server.registry import Registry
+from server.replies import Judge
+from strategies.market_settings import cubes_of, market_of
+from strategies.settings import Settings
+from strategies.twin.fusion import Method
+from strategies.twin.grid import Grid as Cubes
+from strategies.wrappers.digital_twin import DigitalTwin
+from strategies.wrappers.knapsack_auction import AuctionSettings, KnapsackAuction
+from strategies.wrappers.market_messages import OFFER, TWIN, Name
+from strategies.wrappers.medium import Medium
+from strategies.wrappers.payload_medium import PayloadMedium
+from strategies.wrappers.reputation_selection import ReputationSelection, SelectionSettings
+from strategies.wrappers.synthetic_medium import SyntheticMedium
+from strategies.wrappers.vectors import to_array
+
+Wrap = Callable[[Strategy], Strategy]
+
+
+@dataclass(frozen=True, eq=False)
+class MarketOutcome:
+    """What a market leaves behind.
+
+    Attributes
+    ----------
+    settings : Settings
+        As run: devices and users are those that enrolled.
+    devices : tuple of str
+        Names in the ledger, in identity order.
+    rounds : list of RoundRecord
+        Round 0 is before the first one.
+    ledger : MarketLedger
+        Every offer, award, payment, rating and reputation.
+    seconds : float
+        Wall time from enrolment to the last round.
+    """
+
+    settings: Settings
+    devices: tuple[str, ...]
+    rounds: list[RoundRecord]
+    ledger: MarketLedger
+    seconds: float
+
+
+def run_market(
+    grid: Grid,
+    settings: Settings,
+    on_round: OnRound = lambda _: None,
+    wrap: Wrap = lambda strategy: strategy,
+) -> MarketOutcome:
+    """Run one market over a Flower grid.
+
+    Parameters
+    ----------
+    grid : Grid
+        Flower's, or one of ours.
+    settings : Settings
+        What to run; numbers of devices and users give way to those that are there.
+    on_round : callable
+        Told of every round as it ends, round 0 first.
+    wrap : callable
+        Puts further strategy wrappers around the outside.
+
+    Raises
+    ------
+    RunFailed
+        When devices or users are missing, or nothing was ever delivered.
+    """
+    started = perf_counter()
+    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray")
+    settings = _as_enrolled(settings, registry)
+    name = names_of(registry)
+    ledger = build_layers(settings, registry, name)
+    strategy = wrap(ledger.selection or ledger.auction or ledger.twin)
+    checked = CheckedGrid(grid, judges_of(settings), registry=registry)
+
+    def note(record: RoundRecord) -> None:
+        if record.round:
+            if not record.sizes:
+                record.verdicts.append(_nothing_sold(ledger))
+            ledger.note(record)
+        on_round(record)
+
+    nothing = ArrayRecord({TWIN: to_array(np.zeros(0))})
+    _, rounds = run_rounds(strategy, checked, nothing, settings.rounds, lambda _: {}, note)
+    devices = tuple(name(p.node_id) for p in registry.participants if p.role == "device")
+    return MarketOutcome(settings, devices, rounds, ledger, perf_counter() - started)
+
+
+def build_layers(settings: Settings, registry: Registry, name: Name) -> MarketLedger:
+    """Return the nested strategies that the settings compose, with the ledger that watches them.
+
+    ``ReputationSelection(KnapsackAuction(DigitalTwin))``, each left out where it is off.
+    """
+    twin = DigitalTwin(medium_of(settings), settings.seed, name)
+    layers = MarketLedger(twin)
+    if settings.auction != "none":
+        layers.auction = KnapsackAuction(
+            twin,
+            AuctionSettings(
+                channels=settings.channels,
+                seed=settings.seed,
+                rule="greedy" if settings.auction == "greedy" else "vcg",
+                reserve=settings.reserve,
+                budget=settings.budget,
+                discount=settings.discount == "reputation",
+            ),
+            appraiser_of(settings, registry),
+            name,
+        )
+    if settings.selection != "none":
+        market = market_of(settings)
+        layers.selection = ReputationSelection(
+            layers.auction or twin,
+            SelectionSettings(
+                reputation=market.reputation,
+                users=settings.users,
+                seed=settings.seed,
+                filtered=settings.selection == "reputation",
+                pair_rule=market.pair_rule,
+                top_k=settings.top_k,
+            ),
+            name,
+        )
+    return layers
+
+
+def medium_of(settings: Settings) -> Medium:
+    """Return what the deliveries of a market are made of."""
+    if settings.market == "synthetic":
+        return SyntheticMedium(market_of(settings).cubes)
+    return PayloadMedium(Cubes.uniform(*cubes_of(settings)), cast(Method, settings.fusion))
+
+
+def judges_of(settings: Settings) -> dict[str, Judge]:
+    """Return who judges which kind of reply."""
+    cubes = market_of(settings).cubes
+    payload = settings.market == "payload"
+    return {
+        OFFER: judge_offer,
+        MessageType.TRAIN: PayloadJudge(cubes) if payload else TokenJudge(cubes),
+        MessageType.EVALUATE: RatingJudge(cubes),
+    }
+
+
+def names_of(registry: Registry) -> Name:
+    """Return the lasting name of a node: its partition where simulated, its key's fingerprint."""
+    names = {p.node_id: p.identity.removeprefix("partition:") for p in registry.participants}
+    return names.__getitem__
+
+
+def _as_enrolled(settings: Settings, registry: Registry) -> Settings:
+    roles = [participant.role for participant in registry.participants]
+    devices, users = roles.count("device"), roles.count("user")
+    if not devices or not users or devices + users != len(roles):
+        raise RunFailed(
+            f"a market needs devices and users: {devices} devices, {users} users and "
+            f"{len(roles) - devices - users} others enrolled"
+        )
+    if (devices, users) == (settings.clients, settings.users):
+        return settings
+    return settings.changed(clients=devices, users=users)
+
+
+def _nothing_sold(ledger: MarketLedger) -> dict[str, str]:
+    sold = ledger.auction.last if ledger.auction else None
+    reason = "nothing usable was delivered"
+    if ledger.selection is not None and not ledger.selection.last.trusted:
+        reason = "no device is trusted"
+    elif sold is not None and not sold.promised:
+        reason = "nobody won the auction"
+    text = f"{reason}: the twin stays as it was"
+    return asdict(Verdict("server", MessageType.TRAIN, "unmerged", text))

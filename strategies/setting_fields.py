@@ -1,0 +1,59 @@
+"""How one setting is declared, and how a wrong one is reported."""
+
+from collections.abc import Sequence
+from dataclasses import field
+from difflib import get_close_matches
+from typing import Any
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message is one line: what, why, what to do."""
+
+
+def setting(
+    default: Any,
+    group: str,
+    help_: str,
+    *,
+    choices: Sequence[str] = (),
+    minimum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """Return a dataclass field with the metadata that flags, docs and checks are made from.
+
+    Parameters
+    ----------
+    default
+        Its value when nobody names it; its type is the setting's.
+    group : str
+        Heading in ``--help`` and in the docs.
+    help_ : str
+        What it means, one line.
+    choices : sequence of str
+        The only values allowed.
+    minimum, above, below : float, optional
+        Bounds of a number: at least, more than, less than.
+    """
+    meta = {
+        "group": group,
+        "help": help_,
+        "choices": tuple(choices),
+        "minimum": minimum,
+        "above": above,
+        "below": below,
+    }
+    return field(default=default, metadata=meta)
+
+
+def nearest(name: str, known: Sequence[str] | set[str] | frozenset[str]) -> str:
+    """Return '; did you mean X?' for the closest known name, or the list when none is close."""
+    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; use one of {', '.join(sorted(known))}"
+
+
+def flag(name: str) -> str:
+    """Return the command-line spelling of a field name."""
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,30 @@
+"""What devices, users and server must agree on in the market's messages."""
+
+from collections.abc import Callable
+
+OFFER = "query.offer"
+"""Message type in which the server asks a device what it would sell."""
+
+PRICE, VALUE, CHANNELS = "price", "value", "channels"
+"""Entries of an offer's MetricRecord: b_i and s_i in micro-credits, C_i."""
+
+BODY, TOKENS = "body", "tokens"
+"""Entries of a synthetic delivery's ConfigRecord: its bytes, and what it shows of each cube."""
+
+MASK, METADATA = "mask", "metadata"
+"""Entries of a payload's ConfigRecord: a PNG and its JSON."""
+
+TWIN = "twin"
+"""Key of the vector that is broadcast, within the one ArrayRecord of an evaluate message."""
+
+VISITED, COMPLAINED = "visited", "complained"
+"""Entries of a rating's MetricRecord: cubes as bits, bit k for cube k."""
+
+ROUND = "server-round"
+"""Key of the round within every config, as in Flower's own strategies."""
+
+MICRO = 1_000_000
+"""Micro-credits in a credit."""
+
+Name = Callable[[int], str]
+"""Lasting name of whoever is reached at a node: hashes and records go by it."""

@@ -1,0 +1,107 @@
+"""NarrowedGrid: the same Flower grid with fewer nodes to see.
+
+Configuring goes outside in: each layer that chooses hands the next one a grid that shows only
+whom it chose, so that any Flower strategy inside works unmodified.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from flwr.app import Message, RecordDict
+from flwr.proto.node_pb2 import NodeInfo
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+_NOTHING: Mapping[int, float] = MappingProxyType({})
+
+
+class GridView(Grid):
+    """A Grid that passes everything on to another; on its own it changes nothing.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid behind it.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    def set_run(self, run: Run) -> None:
+        """Pass on the run."""
+        self.grid.set_run(run)
+
+    @property
+    def run(self) -> Run:
+        """Return the run of the grid behind."""
+        return self.grid.run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Create a message as the grid behind does."""
+        return self.grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the nodes of the grid behind."""
+        return self.grid.get_node_ids()
+
+    def get_nodes(self) -> Iterable[NodeInfo]:
+        """Return the node infos behind :meth:`get_node_ids`."""
+        wanted = set(self.get_node_ids())
+        return [node for node in self.grid.get_nodes() if node.node_id in wanted]
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Push through the grid behind."""
+        return self.grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Pull through the grid behind."""
+        return self.grid.pull_messages(message_ids)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Send through the grid behind."""
+        return self.grid.send_and_receive(messages, timeout=timeout)
+
+
+class NarrowedGrid(GridView):
+    """A view of a grid that shows only some of its nodes.
+
+    Parameters
+    ----------
+    grid : Grid
+        The grid behind it.
+    nodes : iterable of int
+        Who is left, in this order; those that have gone meanwhile are not shown.
+    standing : mapping of int to float, optional
+        Reputation by node, for layers further in that weigh by it (:func:`standing_of`).
+    """
+
+    def __init__(
+        self, grid: Grid, nodes: Iterable[int], standing: Mapping[int, float] | None = None
+    ) -> None:
+        super().__init__(grid)
+        self.nodes = tuple(nodes)
+        self.standing = standing
+
+    def get_node_ids(self) -> list[int]:
+        """Return the nodes that are left and still there."""
+        present = set(self.grid.get_node_ids())
+        return [node for node in self.nodes if node in present]
+
+
+def standing_of(grid: Grid) -> Mapping[int, float]:
+    """Return the reputations that an outer layer handed inward, empty if none did."""
+    while isinstance(grid, GridView):
+        standing = getattr(grid, "standing", None)
+        if standing is not None:
+            return MappingProxyType(dict(standing))
+        grid = grid.grid
+    return _NOTHING

@@ -1,0 +1,37 @@
+"""The contract with Flower: the same apps on its own runtime, the same weights to the last bit."""
+
+from typing import Any
+
+import pytest
+
+from federation.runner import run_one
+from server.errors import RunFailed
+from server.loop import RoundRecord
+from tests.peers import settings_of
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"partition": "dirichlet", "batch_size": 8, "features": "log"},
+        {"aggregation": "krum", "byzantine": 1, "reading": "variance"},
+    ],
+    ids=str,
+)
+def test_ray_gives_the_weights_of_the_in_process_run(changes: dict[str, Any]) -> None:
+    settings = settings_of(clients=5, **changes)
+    told: list[RoundRecord] = []
+    on_ray = run_one(settings.changed(backend="ray"), told.append)
+    here = run_one(settings)
+    assert on_ray.weights.tobytes() == here.weights.tobytes()
+    assert on_ray.sizes == here.sizes
+    assert [record.metrics for record in told] == [record.metrics for record in here.rounds]
+    assert all(record.verdicts == [] for record in told)
+
+
+def test_a_run_that_every_clinic_refuses_fails_on_ray_too() -> None:
+    settings = settings_of(clients=3, backend="ray", max_nominal_epsilon=1.0)
+    with pytest.raises(RunFailed, match="epsilon 30 is above this clinic's limit 1"):
+        run_one(settings)
