@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from logging import ERROR
 from typing import cast
 
 import numpy as np
 from flwr.app import Context
+from flwr.common.logger import log
 from numpy.typing import NDArray
 
 from clients.messages import partition_of
@@ -129,4 +131,9 @@ def _clinics_of(_: Settings) -> dict[int, Clinic]:
 def _deployed(path: str, partition: int, settings: Settings) -> Clinic:
     from datasets.shards import read_shard
 
-    return make_clinic(partition, read_shard(path), settings)
+    try:
+        return make_clinic(partition, read_shard(path), settings)
+    except DataError as fault:
+        # What is wrong with a private file is for this machine's log: a server reads the reply.
+        log(ERROR, "this clinic's shard cannot be used: %s", fault)
+        raise DataError("this clinic's shard cannot be used; its own log says why") from None

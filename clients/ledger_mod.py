@@ -16,13 +16,18 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp.typing import ClientAppCallable
 
-from clients.clinic import clinic_of
+from clients.clinic import Clinic, clinic_of
 from clients.messages import clinic_settings, partition_of, record_of, refuse, round_of
 from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
 from strategies.privacy.mechanisms import spent_epsilon, upload_cost
+from strategies.privacy.report_warnings import STRICT_DELTA
 from strategies.settings import Settings
+from strategies.wrappers.global_differential_privacy import from_config
 from strategies.wrappers.protocol import EXHAUSTED, MODEL
 from strategies.wrappers.vectors import to_array, to_vector
+
+OWN_LIMITS = ("max-epsilon", "max-uploads", "ledger")
+"""Node config of a clinic that counts what it spends."""
 
 SPENT = "privacy-spent"
 """Key in a client's own state: uploads of this run."""
@@ -32,13 +37,16 @@ def charge_upload(message: Message, context: Context, call_next: ClientAppCallab
     """Charge one upload to the clinic's ledger, or refuse it."""
     settings = clinic_settings(context)
     if not settings.private:
+        if any(context.node_config.get(name) for name in OWN_LIMITS):
+            return refuse(message, "a run without noise spends more than any budget of this clinic")
         return call_next(message, context)
-    clinic = clinic_of(context, settings)
-    smallest = _smallest_shard(message, clinic.weight)
-    url = str(cast(str, context.node_config.get("ledger", settings.ledger)))
+    settings, smallest = _as_asked(message, settings)
+    clinic = clinic_of(context, clinic_settings(context))
+    smallest = smallest or clinic.weight
+    url = ledger_of(context, settings)
     try:
         if url:
-            return _charged_on_disk(message, context, call_next, url, smallest)
+            return _charged_on_disk(message, context, call_next, settings, smallest)
         budget = budget_of(context, settings)
         _check(budget, settings, smallest, clinic.norm_bound, _uploads(context) + 1)
     except PrivacyBudgetExhausted as refusal:
@@ -49,6 +57,42 @@ def charge_upload(message: Message, context: Context, call_next: ClientAppCallab
     return reply
 
 
+def ledger_of(context: Context, settings: Settings) -> str:
+    """Return where the clinic keeps its ledger, empty for none beyond the run.
+
+    A deployed clinic's own machine says so: a server must not make it open files or hosts.
+    """
+    own = context.node_config.get("ledger")
+    if own is not None or "data-path" in context.node_config:
+        return str(cast(str, own or ""))
+    return settings.ledger
+
+
+def own_delta(context: Context, settings: Settings) -> float:
+    """Return the delta that the clinic's limits are read at: the run's, or its own if smaller."""
+    return min(
+        settings.delta, float(cast(float, context.node_config.get("max-delta", STRICT_DELTA)))
+    )
+
+
+def _as_asked(message: Message, settings: Settings) -> tuple[Settings, int]:
+    """Return settings and smallest shard as the noise of this very message is calibrated."""
+    if settings.privacy != "global-dp":
+        return settings, 0
+    try:
+        asked, smallest = from_config(record_of(message, ConfigRecord))
+    except (KeyError, TypeError, ValueError):
+        return settings, 0  # the noise mod refuses it
+    return settings.changed(
+        epsilon=asked.epsilon,
+        delta=asked.delta,
+        clip_norm=asked.clip_norm,
+        rounds=asked.rounds,
+        exposures=asked.exposures,
+        reading=asked.reading,
+    ), smallest
+
+
 def marginal_epsilon(context: Context) -> float:
     """Return the eps that one more upload of this clinic costs against a curious server.
 
@@ -56,17 +100,14 @@ def marginal_epsilon(context: Context) -> float:
     """
     settings = clinic_settings(context)
     clinic = clinic_of(context, settings)
-    url = str(cast(str, context.node_config.get("ledger", settings.ledger)))
+    url, delta = ledger_of(context, settings), own_delta(context, settings)
     if not url:
-        spent = (
-            spent_epsilon(settings, clinic.weight, clinic.norm_bound, _uploads(context) + more)
-            for more in (1, 0)
-        )
-        return next(spent) - next(spent)
+        done, cost = _uploads(context), (settings, clinic.weight, clinic.norm_bound)
+        return spent_epsilon(*cost, done + 1, delta) - spent_epsilon(*cost, done, delta)
     mu, sampled = upload_cost(settings, clinic.weight, clinic.norm_bound)
     charge = Charge("next", 0, "", {"server": mu} if sampled is None else {}, sampled)
     ledger = _store(url).load(data_name(context, settings))
-    return float(ledger.marginal_epsilon(charge, "server", settings.delta))
+    return float(ledger.marginal_epsilon(charge, "server", delta))
 
 
 def would_exceed(context: Context) -> str | None:
@@ -95,7 +136,7 @@ def budget_of(context: Context, settings: Settings) -> Budget:
             raise ValueError(f"max-{name} of this clinic must be a number of at least 0, got {own}")
         limits[name] = min((limit for limit in (own, of_run) if limit), default=None)
     uploads = settings.rounds if limits["uploads"] is None else int(limits["uploads"])
-    return Budget(settings.delta, limits["epsilon"], uploads)
+    return Budget(own_delta(context, settings), limits["epsilon"], uploads)
 
 
 def _check(
@@ -107,24 +148,29 @@ def _check(
         )
     if budget.max_epsilon is None:
         return
-    spent = spent_epsilon(settings, smallest, norm_bound, uploads)
+    spent = spent_epsilon(settings, smallest, norm_bound, uploads, budget.delta)
     if spent > budget.max_epsilon:
         raise PrivacyBudgetExhausted(
             f"upload {uploads} would bring epsilon against the server to {spent:.4g}, this clinic "
-            f"allows {budget.max_epsilon:g} at delta {settings.delta:g}"
+            f"allows {budget.max_epsilon:g} at delta {budget.delta:g}"
         )
 
 
 def _charged_on_disk(
-    message: Message, context: Context, call_next: ClientAppCallable, url: str, smallest: int
+    message: Message,
+    context: Context,
+    call_next: ClientAppCallable,
+    settings: Settings,
+    smallest: int,
 ) -> Message:
-    settings = clinic_settings(context)
-    clinic, store, name = clinic_of(context, settings), _store(url), data_name(context, settings)
+    of_run = clinic_settings(context)
+    clinic, store = clinic_of(context, of_run), _store(ledger_of(context, of_run))
+    name = data_name(context, of_run)
     server_round = round_of(record_of(message, ConfigRecord))
     broadcast = record_of(message, ArrayRecord)[MODEL].data
     mu, sampled = upload_cost(settings, smallest, clinic.norm_bound)
     mus = {} if sampled else dict.fromkeys(("server", "eavesdropper", "broadcast"), mu)
-    run = run_name(message, settings)
+    run = run_name(message, of_run, clinic)
     charge = Charge(run, server_round, sha256(broadcast).hexdigest(), mus, sampled)
     budget = budget_of(context, settings)
     known = store.reply(name, charge.key)
@@ -156,24 +202,20 @@ def data_name(context: Context, settings: Settings) -> str:
     return f"clinic {partition_of(context)} of {sha256(cut.encode()).hexdigest()[:12]}"
 
 
-def run_name(message: Message, settings: Settings) -> str:
-    """Return the run's name in the ledger: Flower's run id and a digest of the settings.
+def run_name(message: Message, settings: Settings, clinic: Clinic) -> str:
+    """Return the run's name in the ledger: Flower's run id, and a digest of settings and records.
 
     Simulated runs share run ids, and two runs with the same settings and seeded noise release
     the same bytes: they are one run, charged once.
     """
-    digest = sha256(repr(sorted(settings.as_dict().items())).encode()).hexdigest()[:16]
-    return f"{message.metadata.run_id}-{digest}"
+    digest = sha256(repr(sorted(settings.as_dict().items())).encode())
+    digest.update(clinic.signed.tobytes())  # other records under the same name are another run
+    return f"{message.metadata.run_id}-{digest.hexdigest()[:16]}"
 
 
 def ledger_url(text: str) -> str:
     """Return the SQLAlchemy URL of a ``--ledger``: a URL as it is, a path as an SQLite file."""
     return text if "://" in text else f"sqlite:///{Path(text).expanduser().absolute()}"
-
-
-def _smallest_shard(message: Message, own: int) -> int:
-    config = record_of(message, ConfigRecord)
-    return int(cast(int, config.get("dp-smallest-shard", own)))
 
 
 def _uploads(context: Context) -> int:

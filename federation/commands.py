@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets.errors import DataError
 from federation.console import print_comparison, print_run, round_bar, share_bar
 from federation.flags import UsageError, given, read_config, settings_from
 from federation.results import (
@@ -26,7 +27,7 @@ from server.federation import FederatedRun
 from server.loop import RoundRecord
 from strategies.learning.task import federation_of
 from strategies.presets import compose
-from strategies.settings import Settings
+from strategies.settings import Settings, flag
 
 if TYPE_CHECKING:
     from federation.repeat import Repetition
@@ -47,7 +48,11 @@ def simulate(options: argparse.Namespace) -> int:
         return simulate_market(options, settings)
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
-    federation_of(settings)  # refuse unusable data before anything is shown or written
+    check_classes(settings)  # refuse unusable data before anything is shown or written
+    if settings.ledger:
+        from federation.ledgers import check_ledger
+
+        check_ledger(settings.ledger)
     shown = options.quiet or options.json
     records: list[RoundRecord] = []
     try:
@@ -68,6 +73,21 @@ def simulate(options: argparse.Namespace) -> int:
     paths["model"] = out / "model.npz"
     print_result(options, result, partial(print_run, result, paths))
     return 0
+
+
+def check_classes(settings: Settings) -> None:
+    """Refuse data that cannot be read, cut or learnt from.
+
+    Raises
+    ------
+    DataError
+        Also when the records to train on are all of one class.
+    """
+    parts = federation_of(settings)
+    if len(set(parts.table.labels[parts.train].tolist())) < len(parts.table.classes):
+        raise DataError(
+            "the records to train on are all of one class: give a table with both, or another seed"
+        )
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -149,8 +169,9 @@ def reproduce(options: argparse.Namespace) -> int:
     defaults = figures.FIG4_DEFAULTS if what == "privacy-fig4" else {}
     settings = settings_from(options, **defaults)
     seeds = seeds_from(options, settings.seed)
+    _refuse_ignored(what, settings, given(options))
     out = out_from(options, what)
-    federation_of(settings)
+    check_classes(settings)
     out.mkdir(parents=True, exist_ok=True)
     figure = {
         "privacy-fig3": figures.privacy_fig3,
@@ -175,6 +196,30 @@ REPRODUCIBLE = (
     "market-fig4",
     "market-fig5",
 )
+
+
+_NOT_OF_FIGURES = {
+    "backend",
+    "ledger",
+    "max_epsilon",
+    "max_uploads",
+    "noise",
+    "price_per_epsilon",
+}
+_OWN_OF_FIG3 = {"clients", "epsilon", "partition", "sizes"}
+
+
+def _refuse_ignored(what: str, settings: Settings, named: dict[str, Any]) -> None:
+    """Refuse settings that a figure of the paper would pass over."""
+    if settings.privacy != "global-dp":
+        raise UsageError(
+            f"reproduce {what} draws the paper's protocol, global-dp, not {settings.privacy}; for "
+            "other mechanisms use reproduce privacy-mechanisms or compare"
+        )
+    own = _NOT_OF_FIGURES | (_OWN_OF_FIG3 if what == "privacy-fig3" else set())
+    for name in named:
+        if name in own:
+            raise UsageError(f"reproduce {what} does not read {flag(name)}: leave it out")
 
 
 def _reproduce_table(options: argparse.Namespace) -> int:

@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ def show(options: argparse.Namespace) -> int:
         raise UsageError(f"--ledger {options.ledger}: no such file; name the ledger of a run")
     if not 0 < options.delta < 1:
         raise UsageError(f"--delta must lie strictly between 0 and 1, got {options.delta}")
-    store = LedgerStore(ledger_url(options.ledger))
-    rows = [_row(name, store.load(name), options.delta) for name in store.names()]
-    store.close()
+    with usable(options.ledger):
+        store = LedgerStore(ledger_url(options.ledger))
+        rows = [_row(name, store.load(name), options.delta) for name in store.names()]
+        store.close()
     if options.json:
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return 0
@@ -36,6 +39,36 @@ def show(options: argparse.Namespace) -> int:
     if not rows:
         sys.stdout.write("nothing was charged\n")
     return 0
+
+
+@contextmanager
+def usable(ledger: str) -> Iterator[None]:
+    """Turn whatever is wrong with a ledger into one line, without what its URL may hide."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, ImportError, KeyError, TypeError, ValueError) as fault:
+        name = ledger.partition("://")[0] + "://..." if "://" in ledger else ledger
+        raise UsageError(
+            f"--ledger {name}: not a ledger that can be used ({type(fault).__name__}); name a "
+            "file of an earlier run, a new file, or a database whose driver is installed"
+        ) from fault
+
+
+def check_ledger(ledger: str) -> None:
+    """Open a ledger once, so that a run with a bad one ends before it begins.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be opened or written.
+    """
+    from clients.ledger_mod import ledger_url
+    from strategies.privacy.ledger_store import LedgerStore
+
+    with usable(ledger):
+        LedgerStore(ledger_url(ledger)).close()
 
 
 def _row(name: str, ledger: Ledger, delta: float) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _collect(
     by_seed = map_parallel(work, tasks, workers, progress)
     runs = [run for of_seed in by_seed for run in of_seed]
     return {
-        "settings": settings.as_dict(),
+        "settings": settings.shown(),
         "seeds": list(seeds),
         "floors": found_floors,
         "runs": [

@@ -74,7 +74,7 @@ def result_of(
 ) -> dict[str, Any]:
     """Return the dict of result.json."""
     return {
-        "settings": settings.as_dict(),
+        "settings": settings.shown(),
         "versions": versions(),
         "floors": floors_of(settings),
         "baselines": dict(baselines),

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import sqrt
 from typing import Any
 
 from server.federation import FederatedRun
 from strategies.learning.task import feature_bound, federation_of
+from strategies.privacy.adversaries import release_from_sizes
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.discrete_accounting import gap
 from strategies.privacy.dp_gd import DPGradientDescent
@@ -31,7 +31,17 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
         mechanism = mechanism_of(settings)
         block = _sampled(run, mechanism) if isinstance(mechanism, DPSGD) else _own(run, mechanism)
     block["mechanism"] = settings.privacy
-    block["ledger"] = settings.ledger or "fresh: this experiment starts every clinic from nothing"
+    kept = settings.shown()["ledger"]
+    block["ledger"] = kept or "fresh: this experiment starts every clinic from nothing"
+    if settings.missing == "median":
+        block["warnings"].append(
+            "medians of all records fill the gaps, which no epsilon here accounts for: use "
+            "--missing drop"
+        )
+    if settings.unit == "patient" and settings.privacy == "global-dp":
+        block["warnings"].append(
+            "the nominal epsilon is of one record: the paper's noise is not made for patients"
+        )
     if not federation_of(settings).table.public_bounds:
         block["warnings"].append(
             "the attribute bounds were taken from the records, which no epsilon here accounts "
@@ -46,7 +56,7 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
     return certify_global_dp(
         settings.calibration(),
         smallest_shard=min(run.sizes),
-        sizes=max(_merged_sizes(run), key=_exposed_share),
+        sizes=_least_protected_sizes(run),
         training=training_of(settings, bound),
         private_noise=settings.noise != "seeded",
         linear=settings.aggregation in LINEAR_AGGREGATIONS,
@@ -55,13 +65,22 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
     )
 
 
-def _exposed_share(sizes: Sequence[int]) -> float:
-    """Return how far the largest clinic stands out of the averaged noise of these sizes.
+def _least_protected_sizes(run: FederatedRun) -> tuple[int, ...]:
+    """Return the sizes of the round whose broadcast protects least, for all T rounds.
 
-    With every clinic in every round all rounds are alike; where replies were missing, taking
-    the worst round for all of them bounds the true composition from above.
+    With every clinic in every round all rounds are alike; where replies were missing this
+    bounds the true composition from above.
     """
-    return max(sizes) / sqrt(sum(size * size for size in sizes))
+    settings, protocol, smallest = run.settings, run.settings.calibration(), min(run.sizes)
+    linear = settings.aggregation in LINEAR_AGGREGATIONS
+
+    def broadcast_mu(sizes: Sequence[int]) -> float:
+        top_up = protocol.broadcast_noise_std(smallest, sizes) if linear else 0.0
+        std = protocol.upload_noise_std(smallest)
+        release = release_from_sizes(std, top_up, sizes, 1, 0, linear=linear)
+        return release.worst_mu("broadcast", 1.0)
+
+    return max(_merged_sizes(run), key=broadcast_mu)
 
 
 def _own(run: FederatedRun, mechanism: DPGradientDescent | CertifiedRelease) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
             "bias": mapping.bias,
             "scale": mapping.scale,
         },
-        "settings": settings.as_dict(),
+        "settings": settings.shown(),
         "privacy": privacy_of(run),
         "held_out": {key: finite(run.final[key]) for key in REPORTED},
         "versions": versions(),

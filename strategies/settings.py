@@ -23,6 +23,7 @@ DATASETS = ("bcwd", "carrada")
 AGGREGATIONS = ("fedavg", "fedadam", "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 LINEAR_AGGREGATIONS = ("fedavg",)
 PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd")
+LARGEST_PROVEN = 1000.0
 CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd")
 """Mechanisms whose epsilon is proven, not nominal."""
 
@@ -108,7 +109,9 @@ class _CoreSettings:
     server_rate: float = _setting(0.01, "aggregation", "server step size of fedadam", above=0.0)
 
     privacy: str = _setting("global-dp", "privacy", "mechanism at the clinics", choices=PRIVACY)
-    epsilon: float = _setting(30.0, "privacy", "nominal epsilon of the mechanism", above=0.0)
+    epsilon: float = _setting(
+        30.0, "privacy", "nominal epsilon of the mechanism", above=0.0, below=1e15
+    )
     delta: float = _setting(0.01, "privacy", "delta of the guarantee", above=0.0, below=1.0)
     clip_norm: float = _setting(0.5, "privacy", "B, largest norm of an uploaded model", above=0.0)
     exposures: int = _setting(
@@ -201,6 +204,11 @@ class _CoreSettings:
                 f"discrete noise is made for certified and dp-gd, not {self.privacy}: "
                 "use --noise system"
             )
+        if self.privacy in CERTIFIED_PRIVACY and self.epsilon > LARGEST_PROVEN:
+            raise SettingsError(
+                f"epsilon {self.epsilon:g} protects nobody: {self.privacy} takes at most "
+                f"{LARGEST_PROVEN:g}; for no privacy use --privacy none"
+            )
         if self.price_per_epsilon and self.privacy not in CERTIFIED_PRIVACY:
             raise SettingsError(
                 f"price_per_epsilon needs a proven epsilon, not that of {self.privacy}: use one of "
@@ -260,6 +268,11 @@ class _CoreSettings:
     def as_dict(self) -> dict[str, Any]:
         """Return all fields in order, with plain values."""
         return asdict(self)
+
+    def shown(self) -> dict[str, Any]:
+        """Return all fields for files and pages: of a database URL only its kind."""
+        kind, url, _ = self.ledger.partition("://")
+        return self.as_dict() | ({"ledger": f"{kind}://..."} if url else {})
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str = "settings") -> Self:

@@ -105,11 +105,20 @@ def upload_cost(
 
 @lru_cache(maxsize=65536)
 def spent_epsilon(
-    settings: Settings, smallest_shard: int, norm_bound: float, uploads: int
+    settings: Settings,
+    smallest_shard: int,
+    norm_bound: float,
+    uploads: int,
+    delta: float | None = None,
 ) -> float:
-    """Return the certified eps that ``uploads`` uploads cost against a curious server."""
+    """Return the certified eps that ``uploads`` uploads cost against a curious server.
+
+    At ``delta``, or at the run's own.
+    """
     if uploads == 0:
         return 0.0
     mu, sampled = upload_cost(settings, smallest_shard, norm_bound)
     releases = [] if sampled is None else [sampled] * uploads
-    return epsilon_of_releases(sqrt(uploads) * mu, releases, settings.delta)
+    return epsilon_of_releases(
+        sqrt(uploads) * mu, releases, settings.delta if delta is None else delta
+    )

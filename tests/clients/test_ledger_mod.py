@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 
+import tests.peers  # noqa: F401 - sets the task that Flower's messages belong to
 from clients.ledger_mod import SPENT, charge_upload, data_name, ledger_url
 from federation.backends.inprocess import run_config
 from strategies.presets import compose
@@ -113,3 +114,43 @@ def test_data_is_named_by_its_file_or_by_its_part_of_the_cut() -> None:
 def test_a_path_is_an_sqlite_file_and_a_url_stays_one() -> None:
     assert ledger_url("/srv/l.db") == "sqlite:////srv/l.db"
     assert ledger_url("postgresql://host/db") == "postgresql://host/db"
+
+
+def test_a_clinic_that_counts_what_it_spends_takes_no_part_without_noise(tmp_path) -> None:
+    plain = compose("fedavg", {})
+    for limit in ({"max-epsilon": 1.0}, {"max-uploads": 1}, {"ledger": str(tmp_path / "l.db")}):
+        trainer = Trainer()
+        assert list(charge_upload(request(), context(plain, **limit), trainer).content) == [REFUSAL]
+        assert trainer.calls == 0
+
+
+def test_the_charge_is_for_the_noise_that_the_message_asks_for() -> None:
+    """A run config with a harmless epsilon must not hide a message that asks for none."""
+    from strategies.privacy.global_dp import GlobalDP
+    from strategies.wrappers.global_differential_privacy import to_config
+
+    settings = compose("global-dp", {"epsilon": 0.001, "rounds": 10, "max_epsilon": 1.0})
+    message = request()
+    for key, value in to_config(GlobalDP(1e9, 0.01, 0.5, 10, 1), 27).items():
+        message.content["config"][key] = value
+    reply = charge_upload(message, context(settings), Trainer())
+    assert "PrivacyBudgetExhausted" in str(reply.content[REFUSAL][REFUSAL])
+
+
+def test_a_large_delta_does_not_loosen_a_clinics_limit() -> None:
+    settings = compose("dp-gd", {"epsilon": 0.3, "delta": 0.9})
+    strict = context(settings, **{"max-epsilon": 1.0})
+    assert list(charge_upload(request(), strict, Trainer()).content) == [REFUSAL]
+    loose = context(settings, **{"max-epsilon": 1.0, "max-delta": 0.9})
+    assert uploaded(charge_upload(request(), loose, Trainer())) == 1.0
+
+
+def test_a_deployed_clinic_keeps_its_ledger_where_its_own_machine_says(tmp_path) -> None:
+    from clients.ledger_mod import ledger_of
+
+    settings = compose("dp-gd", {"ledger": "postgresql://elsewhere/db"})
+    assert ledger_of(context(settings), settings) == "postgresql://elsewhere/db"
+    deployed = context(settings, **{"data-path": "/srv/clinic.csv"})
+    assert ledger_of(deployed, settings) == ""
+    deployed.node_config["ledger"] = "own.db"
+    assert ledger_of(deployed, settings) == "own.db"

@@ -80,3 +80,36 @@ def test_a_spent_budget_is_a_failed_run_that_keeps_its_rounds(capsys, tmp_path) 
     assert "PrivacyBudgetExhausted" in error
     assert "after round 2 of 10" in error
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["unfinished-rounds.csv"]
+
+
+def test_a_ledger_that_is_none_is_refused_before_the_run(capsys, tmp_path) -> None:
+    (tmp_path / "bad.db").write_text("this is no database")
+    for words in (["simulate", "--strategy", "dp-gd"], ["runs", "show"]):
+        flags = [] if words[0] == "runs" else ["--out", str(tmp_path / "r")]
+        assert main([*words, "--ledger", str(tmp_path / "bad.db"), *flags]) == 2
+        assert "not a ledger that can be used" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_databases_url_is_not_written_anywhere(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path / 'l.db'}?secret=hunter2"
+    flags = ["--strategy", "dp-gd", "--clients", "3", "--rounds", "2", "--quiet"]
+    assert main(["simulate", *flags, "--ledger", url, "--out", str(tmp_path / "r")]) == 0
+    for path in (tmp_path / "r").iterdir():
+        assert b"hunter2" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["reproduce", "privacy-fig3", "--privacy", "dp-gd"], "draws the paper's protocol"),
+        (["reproduce", "privacy-fig3", "--epsilon", "3"], "does not read --epsilon"),
+        (["reproduce", "privacy-fig4", "--max-epsilon", "3"], "does not read --max-epsilon"),
+        (["simulate", "--strategy", "dp-gd", "--epsilon", "1e8"], "protects nobody"),
+        (["simulate", "--epsilon", "1e300"], "--epsilon must be below"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(capsys, tmp_path, words, says) -> None:
+    assert main([*words, "--out", str(tmp_path / "r")]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
