@@ -1,0 +1,113 @@
+"""What honest noise looks like: gates that a clinic passes or not, whatever it learned.
+
+The noise of an honest upload is Gaussian, of known size, fresh in every round and independent
+of anybody else's. With the directions' mean taken away what is left of an honest clinic is that
+noise and a little more, because shards differ. Thresholds are quantiles of its chi-squared sums.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri
+
+from strategies.trust.history import History
+from strategies.trust.residuals import Residuals
+from strategies.trust.settings import BoolArray, FloatArray
+
+_COPIES_FROM, _REPLAY_FROM = 2, 3
+_LEAST = 1e-12
+
+
+def energy_gate(found: Residuals) -> BoolArray:
+    """Return whose residual energy is not that of the noise, shape (V,).
+
+    Outside ``[.8 chi2(1e-6), 1.35 chi2(1 - 1e-5)]`` with d degrees of freedom a round.
+    """
+    freedom = found.values.shape[-1] * np.add.reduce(found.counted, axis=0)
+    energy = np.add.reduce(np.add.reduce(found.values**2, axis=-1), axis=0)
+    asked = np.maximum(freedom, 1)
+    low, high = chdtri(asked, 1 - 1e-6), chdtri(asked, 1e-5)
+    outside: BoolArray = (freedom > 0) & ((energy < 0.8 * low) | (energy > 1.35 * high))
+    return outside
+
+
+def twin_gate(history: History) -> BoolArray:
+    """Return whose uploads are nearer to another clinic's than two noises can be, shape (V,).
+
+    ``sum ||u_i / s_i - u_j / s_j||^2 / 2`` over the rounds of both is at least chi-squared with d
+    degrees of freedom a round, whatever the two learned, and half of it when one of them adds no
+    noise. Below half its quantile 1e-6 over the number of pairs one is a copy of the other, and
+    nobody who has not seen an upload can make it look copied. No common direction is needed, so
+    that copies can be left out before one is looked for. Asked of all rounds, and of the last.
+    """
+    present = history.present
+    scaled = history.uploads / np.where(present, history.noise, 1.0)[..., None] / sqrt(2.0)
+    return _near(scaled, present) | _near(scaled[-1:], present[-1:])
+
+
+def _near(scaled: FloatArray, present: BoolArray) -> BoolArray:
+    rounds, clinics, dimension = scaled.shape
+    product, energy, both = _pairs(scaled, present)
+    distance = energy + energy.T - 2.0 * product
+    tail = 1e-6 / max(clinics * (clinics - 1) / 2, 1)
+    near = 0.5 * chdtri(dimension * np.maximum(np.arange(rounds + 1), 1), 1.0 - tail)
+    np.fill_diagonal(both, 0)
+    twins: BoolArray = ((both > 0) & (distance < near[both])).any(axis=1)
+    return twins
+
+
+def _pairs(
+    values: FloatArray, present: BoolArray
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """Return, over the rounds of both, ``<x_i, x_j>``, ``||x_i||^2`` and how many there are.
+
+    Each has shape (V, V); the values are zero where a clinic is not present.
+    """
+    clinics = values.shape[1]
+    flat = values.transpose(1, 0, 2).reshape(clinics, -1)
+    here = present.T.astype(np.float64)
+    energy = np.add.reduce(values**2, axis=-1).T
+    # Sums that are only held against a threshold: here the order of BLAS does not matter.
+    return flat @ flat.T, energy @ here.T, np.rint(here @ here.T).astype(np.int64)
+
+
+def copy_gate(found: Residuals) -> BoolArray:
+    """Return whose residuals correlate with another clinic's, shape (V,), from round 2.
+
+    Above ``max(.6, 5 / sqrt(dof))`` over the rounds in which both uploaded.
+    """
+    rounds, clinics, dimension = found.values.shape
+    if rounds < _COPIES_FROM or clinics < _COPIES_FROM:
+        return np.zeros(clinics, dtype=np.bool_)
+    product, energy, both = _pairs(found.values, found.counted)
+    correlation = product / np.sqrt(np.maximum(energy * energy.T, _LEAST))
+    bound = np.maximum(0.6, 5.0 / np.sqrt(np.maximum(both * dimension, 1)))
+    np.fill_diagonal(both, 0)
+    alike = (correlation > bound) & (both >= _COPIES_FROM)
+    copied: BoolArray = alike.any(axis=1)
+    return copied
+
+
+def replay_gate(found: Residuals) -> BoolArray:
+    """Return whose residuals repeat from round to round, shape (V,), from round 3.
+
+    Correlation at lag 1 above ``max(.5, 5 / sqrt(dof))``.
+    """
+    rounds, clinics, dimension = found.values.shape
+    if rounds < _REPLAY_FROM:
+        return np.zeros(clinics, dtype=np.bool_)
+    pairs = found.counted[1:] & found.counted[:-1]
+    first = np.where(pairs[..., None], found.values[:-1], 0.0)
+    second = np.where(pairs[..., None], found.values[1:], 0.0)
+    product, one, other = (
+        np.add.reduce(np.add.reduce(part, axis=-1), axis=0)
+        for part in (first * second, first**2, second**2)
+    )
+    count = np.add.reduce(pairs, axis=0)
+    correlation = product / np.sqrt(np.maximum(one * other, _LEAST))
+    bound = np.maximum(0.5, 5.0 / np.sqrt(np.maximum(count * dimension, 1)))
+    repeats: BoolArray = (count >= _REPLAY_FROM - 1) & (correlation > bound)
+    return repeats
