@@ -1,6 +1,6 @@
 """Messages a second in process beside Flower's Ray simulation, on the same job, in one run.
 
-    .venv/bin/python -P -m benchmarks.messages [--clients 20] [--rounds 10] [--skip-ray]
+    .venv/bin/python -m benchmarks.messages [--clients 20] [--rounds 10] [--skip-ray]
 
 The job is the main one: each round every clinic trains, clips, noises and uploads, then
 evaluates the broadcast: two messages a clinic and round, and one to enrol. ``loop`` is the
