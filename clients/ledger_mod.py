@@ -18,6 +18,7 @@ from flwr.clientapp.typing import ClientAppCallable
 
 from clients.clinic import Clinic, clinic_of
 from clients.messages import clinic_settings, partition_of, record_of, refuse, round_of
+from strategies.privacy.global_dp import GlobalDP
 from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
 from strategies.privacy.mechanisms import spent_epsilon, upload_cost
 from strategies.privacy.report_warnings import STRICT_DELTA
@@ -83,6 +84,13 @@ def _as_asked(message: Message, settings: Settings) -> tuple[Settings, int]:
         asked, smallest = from_config(record_of(message, ConfigRecord))
     except (KeyError, TypeError, ValueError):
         return settings, 0  # the noise mod refuses it
+    return _recalibrated(settings, asked), smallest
+
+
+@lru_cache(maxsize=64)
+def _recalibrated(settings: Settings, asked: GlobalDP) -> Settings:
+    if asked == settings.calibration():
+        return settings
     return settings.changed(
         epsilon=asked.epsilon,
         delta=asked.delta,
@@ -90,7 +98,7 @@ def _as_asked(message: Message, settings: Settings) -> tuple[Settings, int]:
         rounds=asked.rounds,
         exposures=asked.exposures,
         reading=asked.reading,
-    ), smallest
+    )
 
 
 def marginal_epsilon(context: Context) -> float:
