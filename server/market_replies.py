@@ -84,10 +84,7 @@ class TokenJudge:
 
     def __call__(self, content: RecordDict, participant: Participant | None) -> None:
         """Accept a device's K tokens and a bounded body."""
-        _expect_role(participant, "device")
-        expect_keys(content, {"delivery": ConfigRecord})
-        delivery = cast(ConfigRecord, content["delivery"])
-        expect_names(delivery, {TOKENS, BODY})
+        delivery = _delivery(content, participant, {TOKENS, BODY})
         body, tokens = delivery[BODY], delivery[TOKENS]
         if not isinstance(body, bytes) or len(body) > MAX_BODY_BYTES:
             raise ReplyRejected(f"the body is not at most {MAX_BODY_BYTES} bytes")
@@ -113,10 +110,7 @@ class PayloadJudge:
 
     def __call__(self, content: RecordDict, participant: Participant | None) -> None:
         """Accept a device's PNG and JSON that hold up, sizes first."""
-        _expect_role(participant, "device")
-        expect_keys(content, {"delivery": ConfigRecord})
-        delivery = cast(ConfigRecord, content["delivery"])
-        expect_names(delivery, {MASK, METADATA})
+        delivery = _delivery(content, participant, {MASK, METADATA})
         mask, metadata = delivery[MASK], delivery[METADATA]
         if not isinstance(mask, bytes) or not isinstance(metadata, bytes):
             raise ReplyRejected("mask and metadata are not bytes")
@@ -133,6 +127,17 @@ class PayloadJudge:
             raise ReplyRejected(str(fault)) from fault
         if scene.covers >> self.cubes:
             raise ReplyRejected(f"vouches for cubes beyond the {self.cubes} of the twin")
+
+
+def _delivery(
+    content: RecordDict, participant: Participant | None, names: set[str]
+) -> ConfigRecord:
+    """Return the one record of a device's delivery, held to its entries."""
+    _expect_role(participant, "device")
+    expect_keys(content, {"delivery": ConfigRecord})
+    delivery = cast(ConfigRecord, content["delivery"])
+    expect_names(delivery, names)
+    return delivery
 
 
 def _expect_role(participant: Participant | None, role: str) -> None:
