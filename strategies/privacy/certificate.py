@@ -12,6 +12,8 @@ from typing import Any, Literal, Self
 
 Source = Literal["claimed", "proven", "worst", "empirical"]
 SOURCES: tuple[Source, ...] = ("claimed", "proven", "worst", "empirical")
+ROUNDING = 1e-12
+"""A step of exactly 2/beta may come out a few units in the last place above it."""
 
 
 class CertificateError(ValueError):
@@ -184,7 +186,7 @@ class SensitivityCertificate:
                 f"the loss is not smooth (beta {smoothness}, l2 {l2}): use the drift bound"
             )
         limit = 2 / total if total else inf
-        if learning_rate > limit:
+        if learning_rate > limit * (1 + ROUNDING):
             raise CertificateError(
                 f"smooth bound needs eta <= 2 / beta = {limit:g}, got {learning_rate:g}: "
                 "lower eta or widen the smoothing"

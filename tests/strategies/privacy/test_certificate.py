@@ -26,6 +26,16 @@ def test_hand_worked_values() -> None:
     assert smooth.value == pytest.approx(0.25, rel=1e-12)
 
 
+def test_a_step_of_two_over_beta_is_not_refused_for_its_rounding() -> None:
+    """What CI once met: 2/beta worked out in another order lies one unit in the last place above."""
+    rate, beta = 2.683116286705815, 0.7454019081876961
+    assert rate > 2 / beta
+    found = SensitivityCertificate.smooth(rate, 1, 1.1875, 1, smoothness=beta)
+    assert found.value == pytest.approx(2 * rate * 1.1875, rel=1e-15)
+    with pytest.raises(CertificateError, match="lower eta"):
+        SensitivityCertificate.smooth(rate * (1 + 1e-9), 1, 1.1875, 1, smoothness=beta)
+
+
 def test_in_paper_std_the_drift_bound_is_under_the_claim() -> None:
     claimed = SensitivityCertificate.claimed(0.5, 27)
     drift = SensitivityCertificate.drift(0.001, 5, sqrt(10), l2=0.001)
