@@ -86,7 +86,7 @@ def _least_protected_sizes(run: FederatedRun) -> tuple[int, ...]:
 def _own(run: FederatedRun, mechanism: DPGradientDescent | CertifiedRelease) -> dict[str, Any]:
     """Certify dp-gd or certified, whose noise is a fixed multiple of each clinic's sensitivity."""
     settings = run.settings
-    linear = settings.aggregation in LINEAR_AGGREGATIONS
+    linear = settings.aggregation in LINEAR_AGGREGATIONS and _in_step(run)
     found = [release_of(mechanism, sizes, settings.exposures) for sizes in _merged_sizes(run)]
     release, certificates = max(
         found, key=lambda pair: pair[0].worst_mu("broadcast", pair[1]["proven"].value)
@@ -115,12 +115,12 @@ def _make_discrete(
         ("certified_epsilon", settings.delta),
         ("certified_epsilon_at_strict_delta", STRICT_DELTA),
     ):
-        found = gap(sensitivity, std, settings.rounds, dimension, delta)
+        found = gap(sensitivity, std, settings.releases, dimension, delta)
         for row in block[table].values():
             # Sums of discrete Gaussians are no discrete Gaussian: every adversary is bounded by
             # what the server sees.
             row.update(dict.fromkeys(row, found.proven))
-    found = gap(sensitivity, std, settings.rounds, dimension, settings.delta)
+    found = gap(sensitivity, std, settings.releases, dimension, settings.delta)
     if found.proven > settings.epsilon:
         block["warnings"].append(
             f"of discrete noise {found.proven:.4g} is proven where {settings.epsilon:g} was asked "
@@ -152,6 +152,22 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
 def _merged_sizes(run: FederatedRun) -> set[tuple[int, ...]]:
     """Return what sizes were merged together in some round."""
     return {tuple(sorted(record.sizes.values())) for record in run.rounds if record.sizes}
+
+
+def _in_step(run: FederatedRun) -> bool:
+    """Return whether the noise of all uploads of a round was of one size, as a mean needs it.
+
+    Where a clinic's first upload has less noise than its later ones, clinics that missed a round
+    are out of step with the others.
+    """
+    if not run.settings.first_share:
+        return True
+    counts: dict[str, int] = {}
+    for record in run.rounds:
+        if len({counts.get(name, 0) for name in record.sizes}) > 1:
+            return False
+        counts |= {name: counts.get(name, 0) + 1 for name in record.sizes}
+    return True
 
 
 def _most_records_of_a_patient(run: FederatedRun) -> int:

@@ -19,7 +19,7 @@ from flwr.supercore.run import Run
 from server.registry import Participant, Registry
 from server.replies import Judge, ReplyRejected
 from strategies.wrappers.protocol import REFUSAL
-from strategies.wrappers.vectors import VectorArray
+from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
 
@@ -37,37 +37,6 @@ class Verdict:
     message_type: str
     kind: str
     reason: str
-
-
-class CheckedContent(RecordDict):
-    """Records of an accepted reply, sorted by kind once.
-
-    Flower's ``metric_records`` and ``array_records`` build a new synchronised dict at each
-    access, and its strategies ask seven times a reply; and it parses an array whenever one
-    reads it. What was checked need not be parsed again.
-    """
-
-    def __init__(self, content: RecordDict) -> None:
-        super().__init__()
-        self.__dict__["_data"] = dict(content.items())
-        for record in content.values():
-            if isinstance(record, ArrayRecord):
-                values = record.__dict__["_data"]
-                values.update({key: VectorArray.of(array) for key, array in values.items()})
-        self.__dict__["_by_kind"] = {
-            kind: {key: record for key, record in content.items() if isinstance(record, kind)}
-            for kind in (ArrayRecord, MetricRecord)
-        }
-
-    @property
-    def array_records(self) -> Any:
-        """Return the array records."""
-        return self.__dict__["_by_kind"][ArrayRecord]
-
-    @property
-    def metric_records(self) -> Any:
-        """Return the metric records."""
-        return self.__dict__["_by_kind"][MetricRecord]
 
 
 @dataclass

@@ -17,6 +17,7 @@ from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
+from strategies.trust_settings import TrustFields, check_trust
 
 DATASETS = ("bcwd", "carrada")
 
@@ -294,7 +295,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, _CoreSettings):
+class Settings(MarketFields, TrustFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -308,11 +309,17 @@ class Settings(MarketFields, _CoreSettings):
         super().__post_init__()
         if self.is_market:
             check_market(self)
+        check_trust(self)
 
     @property
     def is_market(self) -> bool:
         """Return whether this is a market of devices and users, not a model of clinics."""
         return self.dataset == "carrada"
+
+    @property
+    def releases(self) -> int:
+        """Return how many uploads of a clinic its epsilon is spread over, at most T."""
+        return min(self.uploads or self.rounds, self.rounds)
 
     @property
     def nodes(self) -> int:
