@@ -59,7 +59,7 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
         sizes=_least_protected_sizes(run),
         training=training_of(settings, bound),
         private_noise=settings.noise != "seeded",
-        linear=settings.aggregation in LINEAR_AGGREGATIONS,
+        linear=_known_mean(settings),
         unit=settings.unit,
         changed=_most_records_of_a_patient(run) if settings.unit == "patient" else 1,
     )
@@ -72,7 +72,7 @@ def _least_protected_sizes(run: FederatedRun) -> tuple[int, ...]:
     bounds the true composition from above.
     """
     settings, protocol, smallest = run.settings, run.settings.calibration(), min(run.sizes)
-    linear = settings.aggregation in LINEAR_AGGREGATIONS
+    linear = _known_mean(settings)
 
     def broadcast_mu(sizes: Sequence[int]) -> float:
         top_up = protocol.broadcast_noise_std(smallest, sizes) if linear else 0.0
@@ -86,7 +86,7 @@ def _least_protected_sizes(run: FederatedRun) -> tuple[int, ...]:
 def _own(run: FederatedRun, mechanism: DPGradientDescent | CertifiedRelease) -> dict[str, Any]:
     """Certify dp-gd or certified, whose noise is a fixed multiple of each clinic's sensitivity."""
     settings = run.settings
-    linear = settings.aggregation in LINEAR_AGGREGATIONS and _in_step(run)
+    linear = _known_mean(settings) and _in_step(run)
     found = [release_of(mechanism, sizes, settings.exposures) for sizes in _merged_sizes(run)]
     release, certificates = max(
         found, key=lambda pair: pair[0].worst_mu("broadcast", pair[1]["proven"].value)
@@ -142,7 +142,7 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
         private_noise=settings.noise != "seeded",
         unit=settings.unit,
     )
-    if settings.aggregation not in LINEAR_AGGREGATIONS:
+    if not _known_mean(settings):
         for table in ("certified_epsilon", "certified_epsilon_at_strict_delta"):
             block[table] = dict.fromkeys(block[table], block[table]["server"])
         block["assumptions"].append("a broadcast of a non-linear merge costs an upload")
@@ -152,6 +152,15 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
 def _merged_sizes(run: FederatedRun) -> set[tuple[int, ...]]:
     """Return what sizes were merged together in some round."""
     return {tuple(sorted(record.sizes.values())) for record in run.rounds if record.sizes}
+
+
+def _known_mean(settings: Settings) -> bool:
+    """Return whether a broadcast is a mean with weights that do not depend on the uploads.
+
+    Where clinics are judged by what they uploaded the weights do, and a broadcast is only known
+    to be computed from the uploads: it costs one.
+    """
+    return settings.aggregation in LINEAR_AGGREGATIONS and settings.selection == "none"
 
 
 def _in_step(run: FederatedRun) -> bool:
@@ -166,7 +175,7 @@ def _in_step(run: FederatedRun) -> bool:
     for record in run.rounds:
         if len({counts.get(name, 0) for name in record.sizes}) > 1:
             return False
-        counts |= {name: counts.get(name, 0) + 1 for name in record.sizes}
+        counts |= {name: counts.get(name, 0) + 1 for name in record.uploaded}
     return True
 
 

@@ -8,9 +8,8 @@ on in identity order or turned into a verdict. Verdicts go to the round's record
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from logging import WARNING
-from typing import Any
 
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.common.logger import log
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
@@ -18,7 +17,7 @@ from flwr.supercore.run import Run
 
 from server.registry import Participant, Registry
 from server.replies import Judge, ReplyRejected
-from strategies.wrappers.protocol import REFUSAL
+from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
 from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
@@ -60,6 +59,8 @@ class CheckedGrid(Grid):
     timeout: float = 600.0
     registry: Registry | None = None
     verdicts: list[Verdict] = field(default_factory=list)
+    spent: set[int] = field(default_factory=set)
+    """Nodes that said that their privacy budget is spent: nothing more is asked of them."""
 
     def take_verdicts(self) -> list[Verdict]:
         """Return the verdicts since the last call and forget them."""
@@ -148,6 +149,8 @@ class CheckedGrid(Grid):
             refusal = _refusal(reply.content)
             if refusal is not None:
                 self._note(who, request, "refused", refusal)
+                if refusal.startswith(EXHAUSTED):
+                    self.spent.add(request.metadata.dst_node_id)
                 return False
             self._judge(reply, request, participant)
         except ReplyRejected as fault:

@@ -17,6 +17,7 @@ from server.enrolment import enrol
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.trust import selects, trust_of
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
 from strategies.privacy.certified import CertifiedRelease
@@ -100,6 +101,8 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
+    if settings.selection != "none":
+        layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     judges: dict[str, Judge] = {
         "train": TrainJudge(
@@ -110,7 +113,13 @@ def run_federation(
     }
     checked = CheckedGrid(grid, judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+
+    def note(record: RoundRecord) -> None:
+        if record.round:
+            record.trust = trust_of(strategy)
+        on_round(record)
+
+    arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, note)
     return FederatedRun(
         settings, to_vector(arrays[MODEL]), rounds, registry.sizes, perf_counter() - started
     )

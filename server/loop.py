@@ -16,6 +16,7 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
+from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.protocol import EXHAUSTED
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
@@ -26,8 +27,9 @@ Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 class RoundRecord:
     """What one round did.
 
-    ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
-    that were not used.
+    ``sizes`` are the records behind each merged reply, by identity; ``uploaded`` whoever's reply
+    held up, merged or not; ``verdicts`` the replies that were not used; ``trust`` what was thought
+    of whom, where clinics are selected.
     """
 
     round: int
@@ -35,11 +37,14 @@ class RoundRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    uploaded: tuple[str, ...] = ()
+    trust: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
         row = {"round": self.round, **self.metrics, "replies": len(self.sizes)}
-        return row | {"verdicts": self.verdicts, "seconds": self.seconds}
+        row |= {"verdicts": self.verdicts, "seconds": self.seconds}
+        return row | ({"trust": self.trust} if self.trust else {})
 
 
 OnRound = Callable[[RoundRecord], None]
@@ -87,10 +92,16 @@ def _one_round(
     requests = strategy.configure_train(number, arrays, ConfigRecord(), providers)
     replies = grid.send_and_receive(requests)
     sizes = {grid.identity(reply): grid.records(reply) for reply in replies}
+    nodes = {grid.identity(reply): reply.metadata.src_node_id for reply in replies}
     merged, metrics = strategy.aggregate_train(number, replies)
+    used = strategy.merged_nodes() if isinstance(strategy, StrategyWrapper) else None
+    uploaded = tuple(sizes)
+    if used is not None:
+        sizes = {name: size for name, size in sizes.items() if nodes[name] in used}
     if merged is not None:
         arrays = merged
     record = RoundRecord(number, _plain(metrics), sizes if merged is not None else {})
+    record.uploaded = uploaded
     requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), raters)
     evaluations = strategy.aggregate_evaluate(number, grid.send_and_receive(requests))
     record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}

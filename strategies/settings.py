@@ -17,7 +17,7 @@ from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
-from strategies.trust_settings import TrustFields, check_trust
+from strategies.trust_settings import TrustFields, check_trust, settled
 
 DATASETS = ("bcwd", "carrada")
 
@@ -307,6 +307,8 @@ class Settings(MarketFields, TrustFields, _CoreSettings):
     def __post_init__(self) -> None:
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
+        for name, value in settled(self).items():
+            object.__setattr__(self, name, value)
         if self.is_market:
             check_market(self)
         check_trust(self)

@@ -49,6 +49,10 @@ class StrategyWrapper(Strategy):
         """Let the inner strategy merge the evaluations."""
         return self.inner.aggregate_evaluate(server_round, replies)
 
+    def merged_nodes(self) -> frozenset[int] | None:
+        """Return the nodes whose replies went into the last merge; None: all that came."""
+        return self.inner.merged_nodes() if isinstance(self.inner, StrategyWrapper) else None
+
     def describe(self) -> str:
         """Return one line that names this layer and its settings."""
         return type(self).__name__

@@ -59,7 +59,9 @@ def test_what_is_spent_adds_up_upload_by_upload_to_the_promise() -> None:
     assert spent_epsilon(settings, 27, 1.0, 10) == pytest.approx(2.0, rel=1e-6)
 
 
-def test_the_certificate_of_the_server_is_the_promise_and_the_eavesdropper_hears_the_worst() -> None:
+def test_the_certificate_of_the_server_is_the_promise_and_the_eavesdropper_hears_the_worst() -> (
+    None
+):
     mechanism = DPGradientDescent(1.0, DELTA, first_share=0.3)
     table = certify_own(mechanism, [27] * 20, exposures=2, private_noise=True)["certified_epsilon"]
     assert table["server"]["proven"] == pytest.approx(1.0, rel=1e-6)
