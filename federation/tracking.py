@@ -9,11 +9,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from logging import WARNING
 from math import isfinite
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from flwr.common.logger import log
 
 from federation.flags import UsageError
+from server.errors import RunFailed
 from server.loop import RoundRecord
 from strategies.settings import Settings, nearest
 
@@ -138,10 +142,7 @@ def trackers_from(text: str | None) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in TRACKERS:
-            known = ", ".join(TRACKERS)
-            raise UsageError(
-                f"--track: unknown tracker {name!r}{nearest(name, TRACKERS)}; there are {known}"
-            )
+            raise UsageError(f"--track: unknown tracker {name!r}{nearest(name, set(TRACKERS))}")
         if find_spec(TRACKERS[name].needs) is None:
             extra = name.removesuffix("-offline")
             raise UsageError(
@@ -172,14 +173,18 @@ def tracked(
         return
     out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        opened = [stack.enter_context(_closing(TRACKERS[name](settings, out))) for name in names]
+        opened = {name: stack.enter_context(_open(name, settings, out)) for name in names}
 
-        def log(record: RoundRecord) -> None:
+        def tell(record: RoundRecord) -> None:
             values = figures_of(record)
-            for tracker in opened:
-                tracker.log(values, record.round)
+            for name, tracker in list(opened.items()):
+                try:
+                    tracker.log(values, record.round)
+                except Exception as fault:  # noqa: BLE001 - a tracker's trouble is not the run's
+                    del opened[name]
+                    log(WARNING, "--track %s stopped: %s", name, fault)
 
-        yield log
+        yield tell
 
 
 def figures_of(record: RoundRecord) -> dict[str, float]:
@@ -192,10 +197,18 @@ def figures_of(record: RoundRecord) -> dict[str, float]:
 
 
 @contextmanager
-def _closing(tracker: Tracker) -> Iterator[Tracker]:
+def _open(name: str, settings: Settings, out: Path) -> Iterator[Tracker]:
+    try:
+        tracker: Tracker = TRACKERS[name](settings, out)
+    except Exception as fault:
+        why = " ".join(f"{type(fault).__name__}: {fault}".split())[:200]
+        raise RunFailed(f"--track {name} cannot start: {why}") from fault
+    failed = True
     try:
         yield tracker
-    except BaseException:
-        tracker.close(failed=True)
-        raise
-    tracker.close(failed=False)
+        failed = False
+    finally:
+        try:
+            tracker.close(failed)
+        except Exception as fault:  # noqa: BLE001
+            log(WARNING, "--track %s did not end well: %s", name, fault)
