@@ -51,6 +51,8 @@ def fedavg(attack: str, attackers: float = 1.0) -> NDArray[np.float64]:
     arrays = ArrayRecord({"model": to_array(np.zeros(10))})
     for number in (1, 2, 3):
         requests = list(strategy.configure_train(number, arrays, ConfigRecord(), grid))
+        # Flower samples with Python's global generator; where (1,) comes first it is dead at once.
+        requests.sort(key=lambda request: request.metadata.dst_node_id)
         for request in requests:  # as over a network: what a client alters is its own copy
             own = {key: record.copy() for key, record in request.content.items()}
             request.content = RecordDict(own)
