@@ -113,6 +113,9 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
         help="strategies to compare (default global-dp,fedavg; on carrada all but trusted)",
     )
     group.add_argument(
+        "--attacks", metavar="A,B", help="attacks to compare, none among them; see docs/attacks.md"
+    )
+    group.add_argument(
         "--sweep", action="append", metavar="NAME=V,V", help="setting and its values; repeatable"
     )
     add_settings(parser, without=("strategy",))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
+from federation.attack_console import start_lines
 from federation.console import print_comparison, print_run, round_bar, share_bar
 from federation.flags import UsageError, given, read_config, settings_from
 from federation.results import (
@@ -59,6 +60,8 @@ def simulate(options: argparse.Namespace) -> int:
 
         check_ledger(settings.ledger)
     shown = options.quiet or options.json
+    if not shown:
+        sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
     records: list[RoundRecord] = []
     try:
         with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
@@ -109,10 +112,10 @@ def check_strategy(settings: Settings) -> None:
 
 def compare(options: argparse.Namespace) -> int:
     """Run a grid of strategies, swept settings and paired seeds on all cores."""
-    from federation.compare import build_grid, parse_sweeps, run_cell, summarise_grid
+    from federation.compare import attack_sweep, build_grid, parse_sweeps, run_cell, summarise_grid
     from federation.parallel import map_parallel
 
-    sweeps = parse_sweeps(options.sweep or [])
+    sweeps = parse_sweeps([*attack_sweep(options.attacks), *(options.sweep or [])])
     overrides, preset = given(options), options.preset
     if options.config is not None:
         listed = read_config(Path(options.config))
@@ -130,7 +133,8 @@ def compare(options: argparse.Namespace) -> int:
         raise UsageError(
             f"--strategies {options.strategies!r}: name each strategy once, with commas"
         )
-    seeds = seeds_from(options, compose(names[0], overrides, preset).seed)
+    first = {name: values[0] for name, values in sweeps.items()}
+    seeds = seeds_from(options, compose(names[0], overrides | first, preset).seed)
     grid = build_grid(names, sweeps, seeds, overrides, preset)
     out = out_from(options, "compare")
     for cell in grid[:: len(seeds)]:
@@ -217,6 +221,9 @@ REPRODUCIBLE = (
 
 
 _NOT_OF_FIGURES = {
+    "attack",
+    "attack_schedule",
+    "attackers",
     "backend",
     "ledger",
     "max_epsilon",

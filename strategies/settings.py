@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from math import inf, isfinite
 from typing import Any, Self
 
+from strategies.attack_settings import AttackFields, settle_attack
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
@@ -299,7 +300,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, _CoreSettings):
+class Settings(MarketFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -311,6 +312,7 @@ class Settings(MarketFields, _CoreSettings):
     def __post_init__(self) -> None:
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
+        object.__setattr__(self, "attack", settle_attack(self))
         if self.is_market:
             check_market(self)
 
