@@ -39,7 +39,7 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _SHARED_GROUPS = ("what to run",)
-_SHARED_NAMES = ("data", *SHARED)
+_SHARED_NAMES = ("data", "attack", *SHARED)
 
 
 def compose_market(

@@ -25,10 +25,12 @@ SHAPE = {**MECHANISMS["dp-gd"], "selection": "reputation"}
 
 
 class Coalition:
-    """Six clinics that climb three times what they should descend: more than fourteen can carry."""
+    """Six clinics that climb as far as they should descend, or times ``far``."""
 
-    def __init__(self, members: tuple[int, ...] = HOSTILE, first: int = 1) -> None:
-        self.members, self.first = members, first
+    def __init__(
+        self, members: tuple[int, ...] = HOSTILE, first: int = 1, far: float = 1.0
+    ) -> None:
+        self.members, self.first, self.far = members, first, far
 
     def __call__(self, message: Message, context: Context) -> Any:
         reply = client_app(message, context)
@@ -38,7 +40,7 @@ class Coalition:
         if number >= self.first:
             broadcast = to_vector(message.content["arrays"]["model"])
             sent = to_vector(reply.content["arrays"]["model"])
-            reply.content["arrays"]["model"] = to_array(4 * broadcast - 3 * sent)
+            reply.content["arrays"]["model"] = to_array(broadcast - self.far * (sent - broadcast))
         return reply
 
 
@@ -62,8 +64,8 @@ def test_six_of_twenty_that_climb_are_found_and_what_is_learnt_is_learnt(
     privacy: str, changes: dict[str, Any]
 ) -> None:
     settings = compose("fedavg", {**SHAPE, "privacy": privacy, **changes})
-    run = attacked(settings)
-    plain = attacked(settings.changed(selection="none", first_share=0.0))
+    run = attacked(settings, Coalition(far=2.5))
+    plain = attacked(settings.changed(selection="none", first_share=0.0), Coalition(far=2.5))
     last = run.rounds[-1]
     assert not names(*HOSTILE) & set(last.trust["trusted"])
     assert len(last.trust["trusted"]) >= 13
@@ -75,7 +77,7 @@ def test_six_of_twenty_that_climb_are_found_and_what_is_learnt_is_learnt(
 
 def test_sleepers_are_found_after_they_woke() -> None:
     settings = compose("dp-gd", {"selection": "reputation", "epsilon": 10.0, "first_share": 0.3})
-    run = attacked(settings, Coalition(first=5))
+    run = attacked(settings, Coalition(first=5, far=2.0))
     assert names(*HOSTILE) <= set(run.rounds[4].sizes)
     assert not names(*HOSTILE) & set(run.rounds[-1].sizes)
 

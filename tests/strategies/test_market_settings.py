@@ -127,7 +127,7 @@ def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
             shared.add(item.name)
         elif allowed == ["carrada"]:
             market.add(item.name)
-    general = {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data"}
+    general = {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data", "attack"}
     assert shared == general | set(SHARED)
     of_market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
     assert market == of_market - set(SHARED)

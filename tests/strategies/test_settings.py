@@ -44,6 +44,9 @@ OTHER: dict[str, Any] = {
     "epsilon": 1.0 / 3.0,
     "noise": "system",
     "privacy": "none",
+    "attack": "sign-flip",
+    "attackers": 6.0,
+    "attack_schedule": "from:2",
 }
 NEEDS: dict[str, dict[str, Any]] = {
     "sizes": {"partition": "sizes", "clients": 9},
@@ -52,6 +55,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "price_per_epsilon": {"privacy": "certified"},
     "first_share": {"privacy": "dp-gd", "steps": 1},
     "uploads": {"privacy": "certified", "clip_norm": 10.0},
+    "detector": {"selection": "reputation"},
+    "attackers": {"attack": "nan"},
+    "attack_schedule": {"attack": "alie"},
 }
 
 
