@@ -100,7 +100,11 @@ def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
     _add_output(parser)
     _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
     _add_database(parser)
-
+    parser.add_argument(
+        "--track",
+        metavar="NAME,...",
+        help="log every round to tensorboard, mlflow or wandb-offline, below --out",
+    )
     return parser, _command("simulate")
 
 
@@ -113,7 +117,7 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
         help="strategies to compare (default global-dp,fedavg; on carrada all but trusted)",
     )
     group.add_argument(
-        "--attacks", metavar="A,B", help="attacks to compare under; none is nobody attacking"
+        "--attacks", metavar="A,B", help="attacks to compare, none among them; see docs/attacks.md"
     )
     group.add_argument(
         "--sweep", action="append", metavar="NAME=V,V", help="setting and its values; repeatable"

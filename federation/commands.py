@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
+from federation.attack_console import start_lines
 from federation.console import print_run, round_bar, share_bar
 from federation.details import details_of, trace_of
 from federation.flags import UsageError, given, settings_from
@@ -26,11 +27,14 @@ from federation.results import (
     write_text,
 )
 from federation.runner import run_one
+from federation.tracking import tracked, trackers_from
 from server.errors import RunFailed
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from strategies.learning.task import federation_of
+from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, flag
+from strategies.wrappers.aggregation import build_aggregation
 
 if TYPE_CHECKING:
     from federation.repeat import Repetition
@@ -52,17 +56,21 @@ def simulate(options: argparse.Namespace) -> int:
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     check_classes(settings)  # refuse unusable data before anything is shown or written
+    check_strategy(settings)
+    trackers = trackers_from(options.track)
     if settings.ledger:
         from federation.ledgers import check_ledger
 
         check_ledger(settings.ledger)
     shown = options.quiet or options.json
     check_database(options, out)
+    if not shown:
+        sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
     records: list[RoundRecord] = []
     started = now()
     try:
-        with round_bar(settings, shown) as show:
-            run = run_one(settings, _both(records.append, show))
+        with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
+            run = run_one(settings, all_of(records.append, show, log))
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
@@ -104,6 +112,18 @@ def check_classes(settings: Settings) -> None:
         raise DataError(
             "the records to train on are all of one class: give a table with both, or another seed"
         )
+
+
+def check_strategy(settings: Settings) -> None:
+    """Refuse a strategy of the user's own that cannot be imported or made.
+
+    Raises
+    ------
+    SettingsError
+        With the import error, in one line.
+    """
+    if is_import_path(settings.aggregation):
+        build_aggregation(settings)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -164,6 +184,9 @@ REPRODUCIBLE = (
 
 
 _NOT_OF_FIGURES = {
+    "attack",
+    "attack_schedule",
+    "attackers",
     "backend",
     "ledger",
     "max_epsilon",
@@ -291,10 +314,12 @@ def _repeat(run: FederatedRun, seeds: Sequence[int], quiet: bool) -> list["Repet
     return found
 
 
-def _both(first: Callable[[RoundRecord], None], second: Callable[[RoundRecord], None]) -> Any:
+def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None]:
+    """Return one callback that tells each of ``told`` of a round."""
+
     def call(record: RoundRecord) -> None:
-        first(record)
-        second(record)
+        for tell in told:
+            tell(record)
 
     return call
 

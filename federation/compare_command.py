@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
-from federation.commands import Interrupted, out_from, print_result, seeds_from
+from federation.commands import Interrupted, check_strategy, out_from, print_result, seeds_from
 from federation.compare import Cell, build_grid, parse_names, parse_sweeps, with_attacks
 from federation.comparison import Comparison
 from federation.console import print_comparison, share_bar
@@ -83,6 +83,7 @@ def check_grid(grid: Sequence[Cell]) -> None:
 def check_data(settings: Settings) -> None:
     """Refuse data that one cell cannot use."""
     if not settings.is_market:
+        check_strategy(settings)
         federation_of(settings)
     elif settings.market == "payload":
         episodes_of(settings)

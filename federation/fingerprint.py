@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from server.report import versions
+from strategies.setting_fields import is_import_path
 from strategies.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +55,7 @@ def key_of(settings: Settings) -> str:
         "versions": all_versions(),
         "data": _data_version(settings.data),
         "schema": _data_version(settings.schema),
+        "own": _own_code(settings.aggregation),
     }
     text = json.dumps(known, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -84,6 +87,15 @@ def _data_version(name: str) -> str:
         stat = entry.stat()
         digest.update(f"{entry.relative_to(path)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _own_code(aggregation: str) -> str:
+    """Return the fingerprint of the module of a user's own strategy; of its imports nothing."""
+    if not is_import_path(aggregation):
+        return ""
+    found = find_spec(aggregation.partition(":")[0])
+    return "" if found is None or found.origin is None else _data_version(found.origin)
 
 
 def _sources() -> Iterator[Path]:

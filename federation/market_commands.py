@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
-from federation.commands import Interrupted, out_from, print_result, seeds_from
+from federation.commands import Interrupted, all_of, out_from, print_result, seeds_from
 from federation.console import share_bar
 from federation.details import details_of, trace_of
 from federation.fingerprint import all_versions
@@ -21,6 +21,7 @@ from federation.outputs import fresh, now, repeat_command
 from federation.recording import check_database, record_run
 from federation.results import UNFINISHED_ROUNDS, to_json, write_rounds, write_text
 from federation.runner import run_market_one
+from federation.tracking import tracked, trackers_from
 from federation.twin_picture import draw_twin
 from server.loop import RoundRecord
 from server.market import MarketOutcome
@@ -35,17 +36,13 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     out = out_from(options, settings.strategy)
     check_data(settings)
     check_database(options, out)
+    trackers = trackers_from(options.track)
     quiet = options.quiet or options.json
     started = now()
     records: list[RoundRecord] = []
     try:
-        with market_bar(settings, quiet) as show:
-
-            def on_round(record: RoundRecord) -> None:
-                records.append(record)
-                show(record)
-
-            outcome = run_market_one(settings, on_round)
+        with market_bar(settings, quiet) as show, tracked(trackers, settings, out) as log:
+            outcome = run_market_one(settings, all_of(records.append, show, log))
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None
     repeated = _repeat(outcome.settings, seeds, quiet)

@@ -25,7 +25,7 @@ FILES = (
     "interrupted.json",
 )
 """What commands write; a run takes away what another left, so that no two are mixed."""
-_OUTPUT_ONLY = ("out", "database", "quiet", "json", "resume", "workers", "config")
+_OUTPUT_ONLY = ("out", "database", "quiet", "json", "resume", "workers", "track", "config")
 
 
 class DatabaseError(ValueError):
