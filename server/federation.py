@@ -19,7 +19,7 @@ from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
-from server.trust import selects, trust_of
+from server.trust import selects
 from server.upload_judge import upload_judge
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
@@ -119,14 +119,8 @@ def run_federation(
     }
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-
-    def note(record: RoundRecord) -> None:
-        if record.round:
-            record.trust = trust_of(strategy)
-        on_round(record)
-
     try:
-        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, note)
+        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
     except OwnStrategyFailed as fault:
         raise RunFailed(str(fault)) from fault
     return FederatedRun(

@@ -16,9 +16,12 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
-from strategies.wrappers.base import StrategyWrapper, innermost
+from strategies.wrappers.base import StrategyWrapper, innermost, round_details
 from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
+
+TRUST = ("reputations", "trusted", "honest", "reasons", "breaches")
+"""What of a round's details result.json keeps."""
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 """Judges a broadcast model on the server's held-out set."""
@@ -29,8 +32,9 @@ class RoundRecord:
     """What one round did.
 
     ``sizes`` are the records behind each merged reply, by identity; ``uploaded`` whoever's reply
-    held up, merged or not; ``verdicts`` the replies that were not used; ``trust`` what was thought
-    of whom, where clinics are selected.
+    held up, merged or not; ``verdicts`` the replies that were not used; ``details`` what the layers
+    did, as :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won,
+    was paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
     """
 
     round: int
@@ -39,13 +43,20 @@ class RoundRecord:
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
     uploaded: tuple[str, ...] = ()
-    trust: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
         row = {"round": self.round, **self.metrics, "replies": len(self.sizes)}
-        row |= {"verdicts": self.verdicts, "seconds": self.seconds}
-        return row | ({"trust": self.trust} if self.trust else {})
+        return row | {"verdicts": self.verdicts, "seconds": self.seconds}
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """Return what was thought of whom, and who won; empty where clinics are not selected."""
+        if "trusted" not in self.details:
+            return {}
+        found = {name: self.details[name] for name in TRUST if name in self.details}
+        return found | {"winners": list(self.details.get("promised", self.uploaded))}
 
 
 OnRound = Callable[[RoundRecord], None]
@@ -75,6 +86,7 @@ def run_rounds(
         started = perf_counter()
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
+        record.details = _details(strategy, record)
         record.seconds = perf_counter() - started
         if not record.sizes and _all_refused(record):
             raise _refused(record)
@@ -113,6 +125,11 @@ def _one_round(
         verdict = Verdict("server", MessageType.TRAIN, "unmerged", reason)
         record.verdicts.append(asdict(verdict))
     return arrays, record
+
+
+def _details(strategy: Strategy, record: RoundRecord) -> dict[str, Any]:
+    found = round_details(strategy)
+    return {"delivered": list(record.sizes), **found} if found else {}
 
 
 def _tell_core(

@@ -1,6 +1,4 @@
-"""Who of the clinics is trusted: the outermost layer of a run, and what it leaves in the record."""
-
-from typing import Any
+"""Who of the clinics is trusted: the outermost layer of a run."""
 
 from flwr.serverapp.strategy import Strategy
 
@@ -9,7 +7,6 @@ from strategies.learning.task import feature_bound, federation_of
 from strategies.settings import Settings
 from strategies.trust.lens import detector_of, lens_of
 from strategies.wrappers.base import StrategyWrapper
-from strategies.wrappers.knapsack_auction import KnapsackAuction
 from strategies.wrappers.likelihood_selection import LikelihoodSelection
 from strategies.wrappers.market_messages import Name
 
@@ -36,22 +33,3 @@ def names_of(registry: Registry) -> Name:
         return f"node:{node}" if participant is None else participant.identity
 
     return name
-
-
-def trust_of(strategy: Strategy) -> dict[str, Any]:
-    """Return what the layers of a run thought in its last round, as JSON values."""
-    found: dict[str, Any] = {}
-    while isinstance(strategy, StrategyWrapper):
-        if isinstance(strategy, LikelihoodSelection):
-            last = strategy.last
-            found |= {
-                "reputations": last.reputations,
-                "trusted": list(last.trusted),
-                "honest": last.honest,
-                "reasons": last.reasons,
-                "breaches": list(last.breaches),
-            }
-        if isinstance(strategy, KnapsackAuction):
-            found["winners"] = list(strategy.last.promised)
-        strategy = strategy.inner
-    return found

@@ -8,7 +8,7 @@ so that any strategy inside aggregates and any layer that adds noise knows the w
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -144,6 +144,17 @@ class LikelihoodSelection(StrategyWrapper):
         """Return the nodes whose replies went into the last merge."""
         inside = super().merged_nodes()
         return self._kept if inside is None else self._kept & inside
+
+    def round_details(self) -> dict[str, Any]:
+        """Return reputations, posteriors and reasons, and who was trusted."""
+        last = self.last
+        return {
+            "reputations": last.reputations,
+            "trusted": list(last.trusted),
+            "honest": last.honest,
+            "reasons": last.reasons,
+            "breaches": list(last.breaches),
+        }
 
     def _spent(self, name: str) -> bool:
         return bool(self.limit) and self._uploads.get(name, 0) >= self.limit
