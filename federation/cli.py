@@ -96,7 +96,11 @@ def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
     add_settings(parser)
     _add_output(parser)
     _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
-
+    parser.add_argument(
+        "--track",
+        metavar="NAME,...",
+        help="log every round to tensorboard, mlflow or wandb-offline, below --out",
+    )
     return parser, _command("simulate")
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from server.checked_grid import CheckedGrid
 from server.clinic_market import ClinicOfferJudge, sells_uploads
 from server.enrolment import enrol
+from server.errors import RunFailed
 from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
@@ -29,6 +30,7 @@ from strategies.wrappers.aggregation import build_aggregation
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
 from strategies.wrappers.market_messages import OFFER
+from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.vectors import to_array, to_vector
 
@@ -114,7 +116,10 @@ def run_federation(
     }
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+    try:
+        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+    except OwnStrategyFailed as fault:
+        raise RunFailed(str(fault)) from fault
     return FederatedRun(
         settings,
         to_vector(arrays[MODEL]),

@@ -8,8 +8,10 @@ from typing import Any
 
 from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, FedTrimmedAvg, Strategy
 
+from strategies.setting_fields import is_import_path
 from strategies.settings import Settings
 from strategies.wrappers.byzantine import CautiousBulyan, CautiousKrum, CautiousMultiKrum
+from strategies.wrappers.own_strategy import own_strategy
 
 _EVERYBODY: dict[str, Any] = {
     "fraction_train": 1.0,
@@ -24,7 +26,12 @@ def build_aggregation(settings: Settings) -> Strategy:
     """Return the Flower strategy that ``settings.aggregation`` names.
 
     multi-Krum averages the n - f - 2 best of n uploads (Blanchard et al., 2017); FedAdam's
-    server optimiser uses ``server_rate``.
+    server optimiser uses ``server_rate``. ``module:Name`` is a strategy of the user's own.
+
+    Raises
+    ------
+    SettingsError
+        When a strategy of the user's own cannot be imported or made.
     """
     faulty: dict[str, Any] = {"num_malicious_nodes": settings.byzantine}
     name = settings.aggregation
@@ -40,4 +47,6 @@ def build_aggregation(settings: Settings) -> Strategy:
         return CautiousMultiKrum(**_EVERYBODY, **faulty)
     if name == "bulyan":
         return CautiousBulyan(**_EVERYBODY, **faulty)
+    if is_import_path(name):
+        return own_strategy(name, _EVERYBODY)
     return FedAvg(**_EVERYBODY)
