@@ -11,13 +11,17 @@ from tests.peers import settings_of
 def entry(attackers: int = 2, **verdict: str) -> dict[str, Any]:
     names = [f"partition:{number}" for number in range(attackers)]
     said = {"identity": "partition:1", "message_type": "train", "kind": "rejected", "reason": "x"}
-    rounds = [{"round": number, "verdicts": [said | verdict] if number else []} for number in (0, 1, 2)]
+    rounds = [
+        {"round": number, "verdicts": [said | verdict] if number else []} for number in (0, 1, 2)
+    ]
     attack = {"name": "nan", "schedule": "always", "attackers": names}
     return {"clients": 40, "attack": attack, "rounds": rounds}
 
 
 def test_who_attacked() -> None:
-    assert attack_line(entry()) == "attack: nan, always, by 2 of 40 clinics: partition:0, partition:1"
+    assert (
+        attack_line(entry()) == "attack: nan, always, by 2 of 40 clinics: partition:0, partition:1"
+    )
     assert attack_line(entry(0)) == "attack: nan, always, by 0 of 40 clinics"
     assert attack_line(entry(30)).endswith("partition:11, ...")
     assert attack_line(entry() | {"attack": {}}) == ""
