@@ -12,6 +12,8 @@ from server.federation import FederatedRun
 from strategies.attack_settings import NOBODY, attackers_of
 from strategies.learning.metrics import Diagnosis
 from strategies.settings import Settings
+from strategies.trust_settings import GROUP as TRUST
+from strategies.trust_settings import SHARED
 
 METRICS = ("accuracy", "loss", "sensitivity", "specificity", "auc")
 
@@ -73,14 +75,23 @@ def of_run(run: FederatedRun) -> Repetition:
 
 
 def _plain(settings: Settings) -> Settings:
-    """Return the same schedule without clip, noise, attack, budget or price."""
+    """Return the same schedule without clip, noise, attack, selection, budget or price."""
     free: dict[str, Any] = {
+        **_indifferent(),
         "attack": NOBODY,
         "max_epsilon": 0.0,
         "price_per_epsilon": 0,
         "aggregation": "fedavg",
     }
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
+
+
+def _indifferent() -> dict[str, Any]:
+    """Return the defaults of all settings that choose among clinics: everybody takes part."""
+    chosen = [item for item in fields(Settings) if item.metadata["group"] == TRUST]
+    return {item.name: item.default for item in chosen} | {
+        item.name: item.default for item in fields(Settings) if item.name in SHARED
+    }
 
 
 def baseline_settings(settings: Settings) -> Settings:
@@ -104,7 +115,8 @@ def _unread(name: str, group: str) -> bool:
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
 ) -> tuple[Diagnosis, tuple[float, ...]]:
-    plainly = settings.aggregation == "fedavg" and not attackers_of(settings)
+    everybody = settings.selection == settings.auction == "none"
+    plainly = everybody and settings.aggregation == "fedavg" and not attackers_of(settings)
     if plainly and settings.noise == "seeded":
         if not settings.private:
             return plain.diagnoses[0], tuple(float(value) for value in plain.accuracy[:, 0])

@@ -19,7 +19,7 @@ from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
-from server.trust import selects
+from server.trust import judge_slices, selects
 from server.upload_judge import upload_judge
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
@@ -106,16 +106,16 @@ def run_federation(
         settings = settings.changed(noise=registry.noise)  # what the report has to say
     evaluate, dimension = held_out(settings)
     layers = build_strategy(settings, registry)
-    if settings.price_per_epsilon:
-        layers = sells_uploads(layers, settings, registry)
+    if settings.auction != "none":
+        layers = sells_uploads(layers, settings, registry, dimension)
     if settings.selection != "none":
         layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
         "train": upload_judge(settings, TrainJudge(MODEL, dimension, bound)),
-        "evaluate": judge_evaluate,
-        OFFER: ClinicOfferJudge(settings),
+        "evaluate": judge_slices if settings.rates_slices else judge_evaluate,
+        OFFER: ClinicOfferJudge(settings, dimension),
     }
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})

@@ -12,6 +12,7 @@ from strategies.market_presets import (
 )
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
+from strategies.trust_presets import selecting_defaults
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "global-dp": (
@@ -43,6 +44,20 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "dp-sgd": (
         "Opacus' engine with Poisson sampling in each clinic",
         {"privacy": "dp-sgd", "aggregation": "fedavg"},
+    ),
+    "reputation": (
+        "dp-gd, and only clinics take part whose noised uploads are likely those of an honest one",
+        {"privacy": "dp-gd", "aggregation": "fedavg", "selection": "reputation"},
+    ),
+    "trusted": (
+        "the same, and an auction buys the uploads of eight of them in a round, at reputation "
+        "times value",
+        {
+            "privacy": "dp-gd",
+            "aggregation": "fedavg",
+            "selection": "reputation",
+            "auction": "knapsack",
+        },
     ),
     "centralised": (
         "one clinic that holds all training records, whatever --clients says; same steps, no noise",
@@ -132,6 +147,7 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     refuse_foreign(overrides, "bcwd")
     privacy = overrides.get("privacy", named.get("privacy"))
     values: dict[str, Any] = dict(MECHANISMS.get(str(privacy), {}))
+    values |= selecting_defaults(strategy, overrides, MECHANISMS)
     values |= CALIBRATIONS[preset] if preset else {}
     values |= named
     values |= overrides

@@ -39,6 +39,7 @@ OTHER: dict[str, Any] = {
     "aggregation": "krum",
     "trim": 0.1,
     "first_share": 0.25,
+    "upload_cost": "0.1,0.5",
     "uploads": 7,
     "learning_rate": 0.1 + 0.2,
     "epsilon": 1.0 / 3.0,
@@ -56,6 +57,8 @@ NEEDS: dict[str, dict[str, Any]] = {
     "first_share": {"privacy": "dp-gd", "steps": 1},
     "uploads": {"privacy": "certified", "clip_norm": 10.0},
     "detector": {"selection": "reputation"},
+    "public_records": {"selection": "reputation", "detector": "algorithm1"},
+    "upload_cost": {"auction": "knapsack"},
     "attackers": {"attack": "nan"},
     "attack_schedule": {"attack": "alie"},
 }
