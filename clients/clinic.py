@@ -96,6 +96,11 @@ def clinic_of(context: Context, settings: Settings) -> Clinic:
     return _simulated(partition, settings)
 
 
+def public_weight(clinic: Clinic, settings: Settings) -> int:
+    """Return what the server is told that an upload weighs; 1 where sizes stay secret."""
+    return 1 if settings.secure else clinic.weight
+
+
 def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
     """Return the clinic that holds ``records``."""
     mapping = feature_map(records, settings)

@@ -22,6 +22,7 @@ from strategies.wrappers.protocol import REFUSAL
 from strategies.wrappers.vectors import VectorArray
 
 MAX_REASON = 300
+AGAIN = "answers the same request again"
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,16 @@ class CheckedGrid(Grid):
         taken, self.verdicts = self.verdicts, []
         return taken
 
+    def note_abandoned(self, reason: str) -> None:
+        """Record that a strategy gave up this round, and why."""
+        self.verdicts.append(Verdict("server", "train", "abandoned", reason[:MAX_REASON]))
+        log(WARNING, "round abandoned: %s", reason)
+
+    @property
+    def answered_twice(self) -> str | None:
+        """Return who answered a request again since verdicts were last taken."""
+        return next((v.identity for v in self.verdicts if v.reason == AGAIN), None)
+
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes of the enrolled, in identity order; all nodes before enrolment."""
         nodes = list(self.grid.get_node_ids())
@@ -153,7 +164,7 @@ class CheckedGrid(Grid):
                 continue
             who, participant = self._asked(request)
             if unanswered.pop(request.metadata.message_id, None) is None:
-                self._note(who, request, "rejected", "answers the same request again")
+                self._note(who, request, "rejected", AGAIN)
             elif self._accepts(reply, request, who, participant):
                 place = participant.partition if participant else request.metadata.dst_node_id
                 accepted.append((place, reply))

@@ -17,6 +17,7 @@ from server.enrolment import enrol
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.secure_replies import secure_judges
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
 from strategies.privacy.certified import CertifiedRelease
@@ -28,6 +29,7 @@ from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
 from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.secure_aggregation import SecureAggregation
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -98,6 +100,8 @@ def run_federation(
         settings = settings.changed(noise=registry.noise)  # what the report has to say
     evaluate, dimension = held_out(settings)
     layers = build_strategy(settings, registry)
+    if settings.secure:
+        layers = SecureAggregation(layers, settings, dimension, partitions_of(registry))
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
     strategy = wrap(layers)
@@ -108,6 +112,8 @@ def run_federation(
         "evaluate": judge_evaluate,
         OFFER: ClinicOfferJudge(settings),
     }
+    if settings.secure:
+        judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
     checked = CheckedGrid(grid, judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
     arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
@@ -124,6 +130,16 @@ def build_strategy(settings: Settings, registry: Registry) -> Strategy:
             strategy, settings.calibration(), registry.smallest_shard, server_noise(settings)
         )
     return strategy
+
+
+def partitions_of(registry: Registry) -> Callable[[int], int | None]:
+    """Return what gives the number of the clinic at a node, None for a stranger."""
+
+    def number(node: int) -> int | None:
+        participant = registry.at(node)
+        return None if participant is None else participant.partition
+
+    return number
 
 
 def server_noise(settings: Settings) -> NoiseSource:

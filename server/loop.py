@@ -17,6 +17,7 @@ from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
 from strategies.wrappers.protocol import EXHAUSTED
+from strategies.wrappers.secure_messages import KEYS
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 """Judges a broadcast model on the server's held-out set."""
@@ -107,7 +108,8 @@ def _plain(metrics: MetricRecord | None) -> dict[str, Any]:
 
 
 def _all_refused(record: RoundRecord) -> bool:
-    kinds = {v["kind"] for v in record.verdicts if v["message_type"] == MessageType.TRAIN}
+    asked = (MessageType.TRAIN, KEYS)
+    kinds = {v["kind"] for v in record.verdicts if v["message_type"] in asked}
     return kinds == {"refused"}
 
 
@@ -118,10 +120,13 @@ def _refused(record: RoundRecord) -> RunFailed:
 
 
 def _nobody(record: RoundRecord) -> str:
+    abandoned = [v["reason"] for v in record.verdicts if v["kind"] == "abandoned"]
+    if abandoned:
+        return f"no usable reply up to round {record.round}: {abandoned[0]}"
     reasons = Counter(
         verdict["reason"]
         for verdict in record.verdicts
-        if verdict["message_type"] == MessageType.TRAIN
+        if verdict["message_type"] in (MessageType.TRAIN, KEYS)
     )
     if not reasons and record.metrics.get("offers"):
         return (

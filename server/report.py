@@ -1,13 +1,16 @@
 """A finished run as plain JSON values: its entry in result.json and the card of its model."""
 
 import math
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 from server.certification import privacy_of
 from server.federation import FederatedRun
+from server.loop import RoundRecord
 from server.model import weights_sha256
 from strategies.learning.task import feature_map, federation_of
+from strategies.wrappers.secure_aggregation import RECORDS
 
 REPORTED = (
     "accuracy",
@@ -31,12 +34,24 @@ def run_entry(run: FederatedRun) -> dict[str, Any]:
         "cell": {"epsilon": run.settings.epsilon if run.settings.private else None},
         "seed": run.settings.seed,
         "clients": run.settings.clients,
-        "records": {"smallest_shard": min(run.sizes), "total": sum(run.sizes)},
+        "records": _records(run),
         "rounds": [finite_values(record.as_dict()) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
         "market": _market(run),
     }
+
+
+def _records(run: FederatedRun) -> dict[str, int | None]:
+    """Return what the server knows of sizes: under secure aggregation only their sum."""
+    if run.settings.secure:
+        return {"smallest_shard": None, "total": records_in_sum(run.rounds)}
+    return {"smallest_shard": min(run.sizes), "total": sum(run.sizes)}
+
+
+def records_in_sum(rounds: Sequence[RoundRecord]) -> int:
+    """Return the most records that an opened sum was of."""
+    return max(int(r.metrics[RECORDS]) for r in rounds if RECORDS in r.metrics)
 
 
 def _market(run: FederatedRun) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Self
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
+from strategies.secure_settings import SHARED_NOISE, SecureFields, check_secure, is_secure
 from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
 from strategies.setting_fields import nearest as nearest
@@ -22,9 +23,9 @@ DATASETS = ("bcwd", "carrada")
 
 AGGREGATIONS = ("fedavg", "fedadam", "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 LINEAR_AGGREGATIONS = ("fedavg",)
-PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd")
+PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd", "shared-noise")
 LARGEST_PROVEN = 1000.0
-CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd")
+CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd", "shared-noise")
 """Mechanisms whose epsilon is proven, not nominal."""
 
 
@@ -126,8 +127,9 @@ class _CoreSettings:
     unit: str = _setting(
         "record",
         "privacy",
-        "what a guarantee protects; patient cuts shards and split by patient id",
-        choices=("record", "patient"),
+        "what a guarantee protects; patient cuts shards and split by patient id; clinic, with "
+        "shared-noise, all records of one",
+        choices=("record", "patient", "clinic"),
     )
     noise: str = _setting(
         "seeded",
@@ -193,13 +195,13 @@ class _CoreSettings:
         self._check_privacy()
 
     def _check_privacy(self) -> None:
-        if self.privacy in CERTIFIED_PRIVACY and self.batch_size:
+        if self.privacy in ("certified", "dp-gd", "dp-sgd") and self.batch_size:
             raise SettingsError(
                 f"batch_size goes with global-dp or none: {self.privacy} has its own sampling"
             )
         if self.privacy == "dp-gd" and self.steps != 1:
             raise SettingsError(f"dp-gd takes one step a round, not {self.steps}: set --steps 1")
-        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd"):
+        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd", SHARED_NOISE):
             raise SettingsError(
                 f"discrete noise is made for certified and dp-gd, not {self.privacy}: "
                 "use --noise system"
@@ -294,7 +296,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, _CoreSettings):
+class Settings(SecureFields, MarketFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -308,6 +310,12 @@ class Settings(MarketFields, _CoreSettings):
         super().__post_init__()
         if self.is_market:
             check_market(self)
+        check_secure(self)
+
+    @property
+    def secure(self) -> bool:
+        """Return whether the server sees sums of uploads only."""
+        return is_secure(self)
 
     @property
     def is_market(self) -> bool:

@@ -47,5 +47,5 @@ def _cut(table: Table, settings: Settings) -> FederatedTable:
         minimum=settings.min_records,
         test_fraction=settings.test_fraction,
         split=settings.split_unit,
-        unit=settings.unit,
+        unit="patient" if settings.unit == "patient" else "record",
     )
