@@ -11,6 +11,7 @@ from strategies.market_presets import (
     refuse_foreign,
 )
 from strategies.secure_settings import SHARED_NOISE
+from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
@@ -23,6 +24,10 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
         {"privacy": "none", "aggregation": "fedavg"},
     ),
     "krum": ("non-private, one upload chosen by Krum", {"privacy": "none", "aggregation": "krum"}),
+    "multikrum": (
+        "non-private, the mean of the uploads that Krum likes best; f by --byzantine",
+        {"privacy": "none", "aggregation": "multikrum"},
+    ),
     "fedmedian": (
         "non-private, coordinate-wise median of the uploads",
         {"privacy": "none", "aggregation": "fedmedian"},
@@ -126,7 +131,8 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     Parameters
     ----------
     strategy : str
-        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on carrada.
+        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on carrada; or ``module:Name``, a
+        Flower strategy of the user's own that merges without noise unless told otherwise.
     overrides : mapping
         Settings the user named, the data set among them; they win over strategy and preset.
     preset : str, optional
@@ -139,16 +145,15 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     """
     if overrides.get("dataset") == "carrada":
         return compose_market(strategy, overrides, preset)
-    if strategy not in STRATEGIES:
-        raise SettingsError(f"unknown strategy {strategy!r}{hint_at_market(strategy, STRATEGIES)}")
+    named = _parts_of(strategy)
     if preset is not None and preset not in CALIBRATIONS:
         raise SettingsError(f"unknown preset {preset!r}{hint_at_market(preset, CALIBRATIONS)}")
     refuse_foreign(overrides, "bcwd")
-    privacy = overrides.get("privacy", STRATEGIES[strategy][1].get("privacy"))
+    privacy = overrides.get("privacy", named.get("privacy"))
     by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
     values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
     values |= CALIBRATIONS[preset] if preset else {}
-    values |= STRATEGIES[strategy][1]
+    values |= named
     values |= overrides
     if strategy == "centralised":
         values |= _ONE_CLINIC
@@ -157,6 +162,14 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     if isinstance(rounds, int) and "exposures" not in overrides:
         values["exposures"] = min(values.get("exposures", 1), max(rounds, 1))
     return Settings.from_mapping(values)
+
+
+def _parts_of(strategy: str) -> Mapping[str, Any]:
+    if strategy in STRATEGIES:
+        return STRATEGIES[strategy][1]
+    if is_import_path(strategy):
+        return {"privacy": "none", "aggregation": strategy}
+    raise SettingsError(f"unknown strategy {strategy!r}{hint_at_market(strategy, STRATEGIES)}")
 
 
 def default_strategy(dataset: object) -> str:

@@ -1,6 +1,6 @@
 """The settings of secure aggregation, and what does not go together with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from strategies.secagg.errors import SecAggError
@@ -54,6 +54,11 @@ def is_secure(settings: "Settings") -> bool:
     return settings.secure_aggregation == "on" or settings.privacy == SHARED_NOISE
 
 
+def in_the_open() -> dict[str, object]:
+    """Return the settings of secure aggregation as they are without it."""
+    return {item.name: item.default for item in fields(SecureFields)}
+
+
 def terms_of(settings: "Settings", members: int) -> Terms:
     """Return the protocol's parameters when so many clinics are asked.
 
@@ -91,6 +96,11 @@ def check_secure(settings: "Settings") -> None:
         raise SettingsError(
             f"--aggregation {settings.aggregation} compares or transforms single uploads, which "
             "secure aggregation hides from the server: use --aggregation fedavg"
+        )
+    if settings.attack not in ("", "none"):
+        raise SettingsError(
+            f"--attack {settings.attack} alters single uploads in the open, which secure "
+            "aggregation has none of: leave out --attack or secure aggregation"
         )
     _check_mechanism(settings)
     try:
