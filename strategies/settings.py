@@ -10,6 +10,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from math import inf, isfinite
 from typing import Any, Self
 
+from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
@@ -34,7 +35,10 @@ class _CoreSettings:
 
     strategy: str = _setting("global-dp", "what to run", "named composition to start from")
     dataset: str = _setting(
-        "bcwd", "what to run", "data set of the clients; carrada: a market", choices=DATASETS
+        "bcwd",
+        "what to run",
+        "data set of the clients; carrada: a market, or a model by --task learn",
+        choices=DATASETS,
     )
     clients: int = _setting(
         20, "what to run", "number of clinics V; on carrada of devices N", minimum=1
@@ -65,8 +69,8 @@ class _CoreSettings:
     split: str = _setting(
         "record",
         "data",
-        "how the held-out fifth is cut; by record, one patient can be on both sides",
-        choices=("record", "patient"),
+        "how the held-out fifth is cut; by record, one patient (or track) can be on both sides",
+        choices=("record", "patient", "track", "sequence"),
     )
     test_fraction: float = _setting(
         0.2, "data", "share held out at the server", above=0.0, below=1.0
@@ -74,8 +78,9 @@ class _CoreSettings:
     partition: str = _setting(
         "iid",
         "data",
-        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels",
-        choices=("iid", "sizes", "dirichlet"),
+        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels; "
+        "sequence: whole recordings",
+        choices=("iid", "sizes", "dirichlet", "sequence"),
     )
     sizes: str = _setting(
         "", "data", "relative shard sizes, one per clinic (partition sizes; none: 1,2,...,V)"
@@ -126,8 +131,8 @@ class _CoreSettings:
     unit: str = _setting(
         "record",
         "privacy",
-        "what a guarantee protects; patient cuts shards and split by patient id",
-        choices=("record", "patient"),
+        "what a guarantee protects; patient (or track) cuts shards and split by patient id",
+        choices=("record", "patient", "track"),
     )
     noise: str = _setting(
         "seeded",
@@ -242,8 +247,8 @@ class _CoreSettings:
 
     @property
     def split_unit(self) -> str:
-        """Return what the held-out set is cut by: the unit patient implies patient."""
-        return "patient" if self.unit == "patient" else self.split
+        """Return what the held-out set is cut by: the unit patient or track implies itself."""
+        return self.unit if self.split == "record" else self.split
 
     @property
     def private(self) -> bool:
@@ -294,7 +299,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, _CoreSettings):
+class Settings(LearnFields, MarketFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -308,11 +313,23 @@ class Settings(MarketFields, _CoreSettings):
         super().__post_init__()
         if self.is_market:
             check_market(self)
+        else:
+            check_learning(self)
 
     @property
     def is_market(self) -> bool:
         """Return whether this is a market of devices and users, not a model of clinics."""
-        return self.dataset == "carrada"
+        return self.dataset == "carrada" and self.task == "twin"
+
+    @property
+    def is_learning(self) -> bool:
+        """Return whether this is a model of CARRADA's object classes."""
+        return self.dataset == "carrada" and self.task == "learn"
+
+    @property
+    def hinges(self) -> int:
+        """Return K, how many hinges each record has: one for every class beyond two."""
+        return len(LEARNT) if self.is_learning else 1
 
     @property
     def nodes(self) -> int:
