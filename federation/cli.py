@@ -96,7 +96,11 @@ def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
     add_settings(parser)
     _add_output(parser)
     _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
-
+    parser.add_argument(
+        "--track",
+        metavar="NAME,...",
+        help="log every round to tensorboard, mlflow or wandb-offline, below --out",
+    )
     return parser, _command("simulate")
 
 
@@ -107,6 +111,9 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
         "--strategies",
         metavar="A,B",
         help="strategies to compare (default global-dp,fedavg; on carrada all but trusted)",
+    )
+    group.add_argument(
+        "--attacks", metavar="A,B", help="attacks to compare, none among them; see docs/attacks.md"
     )
     group.add_argument(
         "--sweep", action="append", metavar="NAME=V,V", help="setting and its values; repeatable"

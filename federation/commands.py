@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
+from federation.attack_console import start_lines
 from federation.console import print_comparison, print_run, round_bar, share_bar
 from federation.flags import UsageError, given, read_config, settings_from
 from federation.results import (
@@ -22,6 +23,7 @@ from federation.results import (
     write_text,
 )
 from federation.runner import run_one
+from federation.tracking import tracked, trackers_from
 from server.errors import RunFailed
 from server.federation import FederatedRun
 from server.loop import RoundRecord
@@ -29,7 +31,9 @@ from strategies.learning.one_versus_rest import BINARY
 from strategies.learning.task import federation_of
 from strategies.market_presets import world_of
 from strategies.presets import compose
+from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, flag
+from strategies.wrappers.aggregation import build_aggregation
 
 if TYPE_CHECKING:
     from federation.repeat import Repetition
@@ -51,15 +55,19 @@ def simulate(options: argparse.Namespace) -> int:
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     check_classes(settings)  # refuse unusable data before anything is shown or written
+    check_strategy(settings)
+    trackers = trackers_from(options.track)
     if settings.ledger:
         from federation.ledgers import check_ledger
 
         check_ledger(settings.ledger)
     shown = options.quiet or options.json
+    if not shown:
+        sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
     records: list[RoundRecord] = []
     try:
-        with round_bar(settings, shown) as show:
-            run = run_one(settings, _both(records.append, show))
+        with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
+            run = run_one(settings, all_of(records.append, show, log))
         repetitions = _repeat(run, seeds, shown)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
@@ -94,12 +102,24 @@ def check_classes(settings: Settings) -> None:
         )
 
 
+def check_strategy(settings: Settings) -> None:
+    """Refuse a strategy of the user's own that cannot be imported or made.
+
+    Raises
+    ------
+    SettingsError
+        With the import error, in one line.
+    """
+    if is_import_path(settings.aggregation):
+        build_aggregation(settings)
+
+
 def compare(options: argparse.Namespace) -> int:
     """Run a grid of strategies, swept settings and paired seeds on all cores."""
-    from federation.compare import build_grid, parse_sweeps, run_cell, summarise_grid
+    from federation.compare import attack_sweep, build_grid, parse_sweeps, run_cell, summarise_grid
     from federation.parallel import map_parallel
 
-    sweeps = parse_sweeps(options.sweep or [])
+    sweeps = parse_sweeps([*attack_sweep(options.attacks), *(options.sweep or [])])
     overrides, preset = given(options), options.preset
     if options.config is not None:
         listed = read_config(Path(options.config))
@@ -117,11 +137,13 @@ def compare(options: argparse.Namespace) -> int:
         raise UsageError(
             f"--strategies {options.strategies!r}: name each strategy once, with commas"
         )
-    seeds = seeds_from(options, compose(names[0], overrides, preset).seed)
+    first = {name: values[0] for name, values in sweeps.items()}
+    seeds = seeds_from(options, compose(names[0], overrides | first, preset).seed)
     grid = build_grid(names, sweeps, seeds, overrides, preset)
     out = out_from(options, "compare")
     for cell in grid[:: len(seeds)]:
         federation_of(cell.settings)
+        check_strategy(cell.settings)
     done: list[dict[str, Any]] = []
     interrupted = False
     try:
@@ -203,6 +225,9 @@ REPRODUCIBLE = (
 
 
 _NOT_OF_FIGURES = {
+    "attack",
+    "attack_schedule",
+    "attackers",
     "backend",
     "ledger",
     "max_epsilon",
@@ -335,10 +360,12 @@ def _repeat(run: FederatedRun, seeds: Sequence[int], quiet: bool) -> list["Repet
     return found
 
 
-def _both(first: Callable[[RoundRecord], None], second: Callable[[RoundRecord], None]) -> Any:
+def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None]:
+    """Return one callback that tells each of ``told`` of a round."""
+
     def call(record: RoundRecord) -> None:
-        first(record)
-        second(record)
+        for tell in told:
+            tell(record)
 
     return call
 

@@ -48,6 +48,11 @@ def parse_sweeps(texts: Sequence[str]) -> dict[str, list[Any]]:
     return sweeps
 
 
+def attack_sweep(attacks: str | None) -> list[str]:
+    """Return ``--attacks a,b`` as the sweep it is short for."""
+    return [] if attacks is None else [f"attack={attacks}"]
+
+
 def build_grid(
     strategies: Sequence[str],
     sweeps: Mapping[str, Sequence[Any]],

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
-from federation.commands import Interrupted, out_from, print_result, seeds_from
+from federation.commands import Interrupted, all_of, out_from, print_result, seeds_from
 from federation.compare import build_grid
 from federation.console import share_bar
 from federation.flags import UsageError, given, read_config
@@ -17,6 +17,7 @@ from federation.market_reproduce import COMPARED, market_figure
 from federation.market_runs import entries_of, summary_of_markets
 from federation.results import UNFINISHED_ROUNDS, to_json, write_rounds, write_text
 from federation.runner import run_market_one
+from federation.tracking import tracked, trackers_from
 from federation.twin_picture import draw_twin
 from server.loop import RoundRecord
 from server.market import MarketOutcome
@@ -31,16 +32,12 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     check_data(settings)
+    trackers = trackers_from(options.track)
     quiet = options.quiet or options.json
     records: list[RoundRecord] = []
     try:
-        with market_bar(settings, quiet) as show:
-
-            def on_round(record: RoundRecord) -> None:
-                records.append(record)
-                show(record)
-
-            outcome = run_market_one(settings, on_round)
+        with market_bar(settings, quiet) as show, tracked(trackers, settings, out) as log:
+            outcome = run_market_one(settings, all_of(records.append, show, log))
         repeated = _repeat(outcome.settings, seeds, quiet)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None

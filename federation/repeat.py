@@ -9,6 +9,7 @@ from federation.runner import run_one
 from federation.statistics import summarise
 from federation.vectorised import Cohort, Outcome, cohort, federate
 from server.federation import FederatedRun
+from strategies.attack_settings import NOBODY, attackers_of
 from strategies.learning.metrics import Diagnosis
 from strategies.learning.one_versus_rest import BINARY
 from strategies.learning.recognition import RATES, Recognition, confusion_names
@@ -76,15 +77,21 @@ def of_run(run: FederatedRun) -> Repetition:
 
 
 def _plain(settings: Settings) -> Settings:
-    """Return the same schedule without clip, noise, budget or price."""
-    free = {"max_epsilon": 0.0, "price_per_epsilon": 0, "aggregation": "fedavg"}
+    """Return the same schedule without clip, noise, attack, budget or price."""
+    free: dict[str, Any] = {
+        "attack": NOBODY,
+        "max_epsilon": 0.0,
+        "price_per_epsilon": 0,
+        "aggregation": "fedavg",
+    }
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
 
 
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
 ) -> tuple[Judgement, tuple[float, ...]]:
-    if settings.aggregation == "fedavg" and settings.noise == "seeded":
+    plainly = settings.aggregation == "fedavg" and not attackers_of(settings)
+    if plainly and settings.noise == "seeded":
         if not settings.private:
             return plain.diagnoses[0], tuple(float(value) for value in plain.accuracy[:, 0])
         if settings.privacy == "global-dp":

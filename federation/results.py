@@ -14,7 +14,7 @@ from federation.statistics import summarise
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
-from server.report import card_of, finite, run_entry, versions
+from server.report import card_of, cell_of, finite, run_entry, versions
 from strategies.learning.metrics import floors
 from strategies.learning.recognition import majority_share
 from strategies.learning.task import table_of
@@ -148,8 +148,8 @@ def write_interrupted(out: Path, settings: Settings, records: Sequence[RoundReco
     """
     out.mkdir(parents=True, exist_ok=True)
     rounds = [record.as_dict() for record in records]
-    cell = {"epsilon": settings.epsilon if settings.private else None}
-    run = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell, "rounds": rounds}
+    named = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell_of(settings)}
+    run = {**named, "rounds": rounds}
     return write_rounds(out, [run], UNFINISHED_ROUNDS)
 
 

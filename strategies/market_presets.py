@@ -40,7 +40,7 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _SHARED_GROUPS = ("what to run",)
-_SHARED_NAMES = ("data",)
+_SHARED_NAMES = ("data", "attack")
 _HERE = {"bcwd": "bcwd", "twin": "carrada", "learn": "carrada's --task learn"}
 
 

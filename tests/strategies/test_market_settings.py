@@ -130,6 +130,7 @@ def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
         "seed",
         "backend",
         "data",
+        "attack",
     }
     market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
     assert readers.pop(("twin",)) == market
