@@ -87,6 +87,24 @@ def _plain(settings: Settings) -> Settings:
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
 
 
+def baseline_settings(settings: Settings) -> Settings:
+    """Return the settings of a run's baselines: one form for all strategies that share them.
+
+    What the non-private schedule does not read is put at its default.
+    """
+    plain = _plain(settings)
+    unread = [item for item in fields(Settings) if _unread(item.name, item.metadata["group"])]
+    defaults = {item.name: item.default for item in unread}
+    return plain.changed(strategy="fedavg", exposures=1, backend="inprocess", **defaults)
+
+
+_READ = ("privacy", "unit", "noise", "exposures")
+
+
+def _unread(name: str, group: str) -> bool:
+    return group in ("privacy", "attack") and name not in _READ
+
+
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
 ) -> tuple[Judgement, tuple[float, ...]]:

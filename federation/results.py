@@ -9,12 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from federation.fingerprint import all_versions
 from federation.repeat import Repetition, metrics_in, summary_of
 from federation.statistics import summarise
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
-from server.report import card_of, cell_of, finite, run_entry, versions
+from server.report import card_of, cell_of, finite, run_entry
 from strategies.learning.metrics import floors
 from strategies.learning.recognition import majority_share
 from strategies.learning.task import table_of
@@ -85,7 +86,7 @@ def result_of(
     """Return the dict of result.json."""
     return {
         "settings": settings.shown(),
-        "versions": versions(),
+        "versions": all_versions(),
         "floors": floors_of(settings),
         "baselines": dict(baselines),
         "runs": list(runs),

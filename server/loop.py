@@ -16,7 +16,7 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
-from strategies.wrappers.base import innermost
+from strategies.wrappers.base import innermost, round_details
 from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
 
@@ -29,7 +29,9 @@ class RoundRecord:
     """What one round did.
 
     ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
-    that were not used.
+    that were not used; ``details`` what the layers did, as
+    :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won, was
+    paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
     """
 
     round: int
@@ -37,6 +39,7 @@ class RoundRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
@@ -71,6 +74,7 @@ def run_rounds(
         started = perf_counter()
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
+        record.details = _details(strategy, record)
         record.seconds = perf_counter() - started
         if not record.sizes and _all_refused(record):
             raise _refused(record)
@@ -103,6 +107,11 @@ def _one_round(
         verdict = Verdict("server", MessageType.TRAIN, "unmerged", reason)
         record.verdicts.append(asdict(verdict))
     return arrays, record
+
+
+def _details(strategy: Strategy, record: RoundRecord) -> dict[str, Any]:
+    found = round_details(strategy)
+    return {"delivered": list(record.sizes), **found} if found else {}
 
 
 def _tell_core(
