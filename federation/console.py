@@ -53,7 +53,8 @@ def _spent(settings: Settings, rounds: int) -> str:
         return f"eps {settings.epsilon:g} nominal"
     from strategies.privacy.mechanisms import spent_epsilon
 
-    spent = spent_epsilon(settings, 1, 1.0, rounds)  # neither m nor the bound matters here
+    uploads = min(rounds, settings.releases)
+    spent = spent_epsilon(settings, 1, 1.0, uploads)  # neither m nor the bound matters here
     return f"eps {spent:.3g} of {settings.epsilon:g} spent"
 
 

@@ -19,6 +19,7 @@ from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.trust import selects
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
 from strategies.privacy.certified import CertifiedRelease
@@ -106,6 +107,8 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
+    if settings.selection != "none":
+        layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {

@@ -9,6 +9,7 @@ from strategies.learn_settings import GROUP as LEARN_GROUP
 from strategies.learn_settings import NOT_OF_LEARNING, TASKS
 from strategies.market_settings import GROUP
 from strategies.settings import Settings, SettingsError, flag, nearest
+from strategies.trust_settings import SHARED
 
 DEFAULT_STRATEGY = "reputation"
 _MARKET = {"privacy": "none", "rounds": 500}
@@ -40,7 +41,7 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _SHARED_GROUPS = ("what to run",)
-_SHARED_NAMES = ("data", "attack")
+_SHARED_NAMES = ("data", "attack", *SHARED)
 _HERE = {"bcwd": "bcwd", "twin": "carrada", "learn": "carrada's --task learn"}
 
 

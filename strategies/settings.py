@@ -20,6 +20,7 @@ from strategies.setting_fields import flag as flag
 from strategies.setting_fields import is_import_path
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
+from strategies.trust_settings import TrustFields, check_trust, settled
 
 DATASETS = ("bcwd", "carrada")
 
@@ -305,7 +306,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(LearnFields, MarketFields, AttackFields, _CoreSettings):
+class Settings(LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -318,10 +319,13 @@ class Settings(LearnFields, MarketFields, AttackFields, _CoreSettings):
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
         object.__setattr__(self, "attack", settle_attack(self))
+        for name, value in settled(self).items():
+            object.__setattr__(self, name, value)
         if self.is_market:
             check_market(self)
         else:
             check_learning(self)
+        check_trust(self)
 
     @property
     def is_market(self) -> bool:
@@ -337,6 +341,11 @@ class Settings(LearnFields, MarketFields, AttackFields, _CoreSettings):
     def hinges(self) -> int:
         """Return K, how many hinges each record has: one for every class beyond two."""
         return len(LEARNT) if self.is_learning else 1
+
+    @property
+    def releases(self) -> int:
+        """Return how many uploads of a clinic its epsilon is spread over, at most T."""
+        return min(self.uploads or self.rounds, self.rounds)
 
     @property
     def nodes(self) -> int:

@@ -23,6 +23,7 @@ from strategies.market_settings import (
 from strategies.market_world import as_bits, moment, true_tokens, types_of
 from strategies.presets import compose, default_strategy, from_run_config
 from strategies.settings import Settings, SettingsError
+from strategies.trust_settings import SHARED
 from tests.markets import market_settings
 
 
@@ -122,18 +123,10 @@ def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
             except SettingsError:
                 pass
         readers.setdefault(tuple(allowed), set()).add(item.name)
-    assert readers.pop(("bcwd", "twin", "learn")) == {
-        "strategy",
-        "dataset",
-        "clients",
-        "rounds",
-        "seed",
-        "backend",
-        "data",
-        "attack",
-    }
-    market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
-    assert readers.pop(("twin",)) == market
+    general = {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data", "attack"}
+    assert readers.pop(("bcwd", "twin", "learn")) == general | set(SHARED)
+    of_market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
+    assert readers.pop(("twin",)) == of_market - set(SHARED)
     assert readers.pop(("twin", "learn")) == {"task"}
     assert readers.pop(("learn",)) == {"descriptors"}
     assert readers.pop(("bcwd",)) == {"schema", "missing"}
