@@ -107,11 +107,6 @@ def check_secure(settings: "Settings") -> None:
             f"--selection {settings.selection} judges clinics by their single uploads, which "
             "secure aggregation hides from the server: leave out one of them"
         )
-    if settings.uploads:
-        raise SettingsError(
-            "--uploads spreads a clinic's own noise over fewer releases; under secure aggregation "
-            "noise is the cohort's: leave it out"
-        )
     _check_mechanism(settings)
     try:
         terms = terms_of(settings, settings.clients)

@@ -34,7 +34,7 @@ from strategies.settings import SettingsError
         ("fedavg", {"modulus_bits": 32}, "read by secure aggregation only"),
         ("shared-noise", {"attack": "sign-flip"}, "leave out --attack"),
         ("shared-noise", {"selection": "reputation"}, "judges clinics by their single uploads"),
-        ("shared-noise", {"uploads": 3, "price_per_epsilon": 1}, "noise is the cohort's"),
+        ("shared-noise", {"uploads": 3}, "own uploads"),
     ],
 )
 def test_contradictions_are_refused_with_the_reason(
