@@ -9,9 +9,10 @@ from math import ceil
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 
-from clients.clinic import Clinic, clinic_of
+from clients.clinic import Clinic, clinic_of, public_weight
 from clients.ledger_mod import marginal_epsilon, would_exceed
 from clients.messages import clinic_settings, record_of, refuse, round_of
+from clients.secure_ledger import marginal_shared_epsilon
 from strategies.privacy.ledger import privacy_price
 from strategies.randomness import Purpose, generator
 from strategies.settings import Settings
@@ -25,15 +26,18 @@ def bid(message: Message, context: Context) -> Message:
     settings = clinic_settings(context)
     if settings.auction == "none":
         return refuse(message, "this clinic sells nothing: the run has no auction")
-    exceeded = would_exceed(context) if settings.private else None
-    if exceeded is not None:
-        return refuse(message, f"{EXHAUSTED}: {exceeded}")
+    if settings.private and not settings.secure:  # else its budget is checked with its keys
+        exceeded = would_exceed(context)
+        if exceeded is not None:
+            return refuse(message, f"{EXHAUSTED}: {exceeded}")
     clinic = clinic_of(context, settings)
-    value = round(settings.record_value * MICRO) * clinic.weight
+    value = round(settings.record_value * MICRO) * public_weight(clinic, settings)
     price = work_cost(settings, clinic, round_of(record_of(message, ConfigRecord)), value)
     if settings.price_per_epsilon:
-        price += privacy_price(marginal_epsilon(context), settings.price_per_epsilon)
-    channels = upload_channels(settings, clinic.features.shape[1])
+        shared = settings.secure
+        cost = marginal_shared_epsilon(context, settings) if shared else marginal_epsilon(context)
+        price += privacy_price(cost, settings.price_per_epsilon)
+    channels = upload_channels(settings, clinic.signed.shape[1])
     metrics = MetricRecord({PRICE: price, VALUE: value, CHANNELS: channels})
     return Message(RecordDict({"metrics": metrics}), reply_to=message)
 

@@ -11,6 +11,7 @@ from flwr.app import Context
 from numpy.typing import NDArray
 
 from strategies.learning.linear_svm import FloatArray
+from strategies.learning.one_versus_rest import BINARY, class_scores, predict_classes
 from strategies.learning.task import feature_map, federation_of
 from strategies.settings import Settings
 from strategies.trust_settings import COMPLAIN_ABOVE
@@ -24,19 +25,22 @@ def rate_slices(context: Context, settings: Settings, weights: FloatArray) -> di
     """
     if "data-path" in context.node_config:
         return {VISITED: 0, COMPLAINED: 0}
-    features, labels = _public_slice(settings)
-    wrong = (features @ weights > 0.0) != (labels > 0)
+    features, labels, classes = _public_slice(settings)
+    if classes == BINARY:
+        right = (features @ weights > 0.0) == (labels > 0)
+    else:
+        right = predict_classes(class_scores(weights, features, classes)) == labels
     visited = complained = 0
-    for bit, label in enumerate((-1, 1)):
+    for bit, label in enumerate((-1, 1) if classes == BINARY else range(1, classes + 1)):
         of_class = labels == label
         if of_class.any():
             visited |= 1 << bit
-            complained |= int(wrong[of_class].mean() > COMPLAIN_ABOVE) << bit
+            complained |= int(1.0 - right[of_class].mean() > COMPLAIN_ABOVE) << bit
     return {VISITED: visited, COMPLAINED: complained}
 
 
 @lru_cache(maxsize=4)
-def _public_slice(settings: Settings) -> tuple[FloatArray, NDArray[np.int8]]:
+def _public_slice(settings: Settings) -> tuple[FloatArray, NDArray[np.int8], int]:
     parts = federation_of(settings)
     records = parts.table.take(parts.public)
-    return feature_map(records, settings)(records.features), records.labels
+    return feature_map(records, settings)(records.features), records.labels, len(records.classes)

@@ -11,11 +11,16 @@ from federation.vectorised import Cohort, Outcome, cohort, federate
 from server.federation import FederatedRun
 from strategies.attack_settings import NOBODY, attackers_of
 from strategies.learning.metrics import Diagnosis
+from strategies.learning.one_versus_rest import BINARY
+from strategies.learning.recognition import RATES, Recognition, confusion_names
+from strategies.learning.task import Judgement
+from strategies.secure_settings import in_the_open
 from strategies.settings import Settings
 from strategies.trust_settings import GROUP as TRUST
 from strategies.trust_settings import SHARED
 
 METRICS = ("accuracy", "loss", "sensitivity", "specificity", "auc")
+"""Of a diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Repetition:
     ----------
     seed : int
         Its seed.
-    run, nonprivate, centralised : Diagnosis
+    run, nonprivate, centralised : Diagnosis or Recognition
         Of the settings' strategy, of the same schedule without clip and noise, and of the
         centralised linear SVM.
     curve, nonprivate_curve : tuple of float
@@ -34,9 +39,9 @@ class Repetition:
     """
 
     seed: int
-    run: Diagnosis
-    nonprivate: Diagnosis
-    centralised: Diagnosis
+    run: Judgement
+    nonprivate: Judgement
+    centralised: Judgement
     curve: tuple[float, ...]
     nonprivate_curve: tuple[float, ...]
 
@@ -66,7 +71,7 @@ def of_run(run: FederatedRun) -> Repetition:
     plain = federate(clinics, settings, None, record=True)
     return Repetition(
         seed=run.settings.seed,
-        run=_diagnosis(run.final),
+        run=judgement_of(run.final, clinics.classes),
         nonprivate=plain.diagnoses[0],
         centralised=centralised_svm(clinics, settings.l2),
         curve=tuple(float(record.metrics["accuracy"]) for record in run.rounds[1:]),
@@ -82,6 +87,8 @@ def _plain(settings: Settings) -> Settings:
         "max_epsilon": 0.0,
         "price_per_epsilon": 0,
         "aggregation": "fedavg",
+        "unit": "record" if settings.unit == "clinic" else settings.unit,
+        **in_the_open(),
     }
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
 
@@ -114,8 +121,8 @@ def _unread(name: str, group: str) -> bool:
 
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
-) -> tuple[Diagnosis, tuple[float, ...]]:
-    everybody = settings.selection == settings.auction == "none"
+) -> tuple[Judgement, tuple[float, ...]]:
+    everybody = settings.selection == settings.auction == "none" and not settings.secure
     plainly = everybody and settings.aggregation == "fedavg" and not attackers_of(settings)
     if plainly and settings.noise == "seeded":
         if not settings.private:
@@ -124,14 +131,29 @@ def _own(
             outcome = federate(clinics, settings, [settings.epsilon], record=True)
             return outcome.diagnoses[0], tuple(float(value) for value in outcome.accuracy[:, 0])
     run = run_one(settings)
-    return _diagnosis(run.final), tuple(float(r.metrics["accuracy"]) for r in run.rounds[1:])
+    found = judgement_of(run.final, clinics.classes)
+    return found, tuple(float(r.metrics["accuracy"]) for r in run.rounds[1:])
 
 
-def _diagnosis(metrics: Mapping[str, Any]) -> Diagnosis:
-    return Diagnosis(**{item.name: metrics[item.name] for item in fields(Diagnosis)})
+def judgement_of(metrics: Mapping[str, Any], classes: tuple[str, ...]) -> Judgement:
+    """Return the judgement that a round's metrics were taken from."""
+    if len(classes) == BINARY:
+        return Diagnosis(**{item.name: metrics[item.name] for item in fields(Diagnosis)})
+    cells = [int(metrics[name]) for name in confusion_names(classes)]
+    width = len(classes)
+    confusion = tuple(tuple(cells[row * width : (row + 1) * width]) for row in range(width))
+    return Recognition(classes, float(metrics["loss"]), confusion)
 
 
-def summary_of(diagnoses: Sequence[Diagnosis]) -> dict[str, dict[str, Any]]:
+def metrics_in(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the metrics to summarise, of a diagnosis or of a recognition."""
+    if RATES[-1] not in metrics:
+        return METRICS
+    return (*RATES, *(name for name in metrics if name.startswith("recall_")))
+
+
+def summary_of(judgements: Sequence[Judgement]) -> dict[str, dict[str, Any]]:
     """Return ``{metric: {mean, std, ci95_low, ci95_high, n}}``."""
-    rows = [diagnosis.as_dict() for diagnosis in diagnoses]
-    return {name: summarise([float(row[name]) for row in rows]).as_dict() for name in METRICS}
+    rows = [judgement.as_dict() for judgement in judgements]
+    names = metrics_in(rows[0])
+    return {name: summarise([float(row[name]) for row in rows]).as_dict() for name in names}

@@ -14,8 +14,12 @@ from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.mechanisms import mechanism_of, training_of
 from strategies.privacy.report import SYSTEM, certify, certify_global_dp, no_privacy
 from strategies.privacy.report_own import certify_dp_sgd, release_of
+from strategies.privacy.report_shared import Opened, certify_shared
 from strategies.privacy.report_warnings import STRICT_DELTA
+from strategies.privacy.shared_upload import shared_noise_of
+from strategies.secure_settings import SHARED_NOISE
 from strategies.settings import LINEAR_AGGREGATIONS, Settings
+from strategies.wrappers.secure_aggregation import ABANDONED, COHORT, RECORDS, SURVIVORS
 
 DISCRETE = f"discrete Gaussian on a grid, {SYSTEM}"
 
@@ -27,6 +31,8 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
         return no_privacy()
     if settings.privacy == "global-dp":
         block = _global_dp(run)
+    elif settings.privacy == SHARED_NOISE:
+        block = _shared(run)
     else:
         mechanism = mechanism_of(settings)
         block = _sampled(run, mechanism) if isinstance(mechanism, DPSGD) else _own(run, mechanism)
@@ -38,9 +44,10 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
             "medians of all records fill the gaps, which no epsilon here accounts for: use "
             "--missing drop"
         )
-    if settings.unit == "patient" and settings.privacy == "global-dp":
+    if settings.unit != "record" and settings.privacy == "global-dp":
         block["warnings"].append(
-            "the nominal epsilon is of one record: the paper's noise is not made for patients"
+            "the nominal epsilon is of one record: the paper's noise is not made for "
+            f"{settings.unit}s"
         )
     if not federation_of(settings).table.public_bounds:
         block["warnings"].append(
@@ -61,7 +68,7 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
         private_noise=settings.noise != "seeded",
         linear=_known_mean(settings),
         unit=settings.unit,
-        changed=_most_records_of_a_patient(run) if settings.unit == "patient" else 1,
+        changed=1 if settings.unit == "record" else _most_records_of_a_unit(run),
     )
 
 
@@ -149,6 +156,19 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
     return block
 
 
+def _shared(run: FederatedRun) -> dict[str, Any]:
+    settings = run.settings
+    opened = [record.metrics for record in run.rounds if SURVIVORS in record.metrics]
+    return certify_shared(
+        shared_noise_of(settings, len(run.weights)),
+        [Opened(int(m[COHORT]), int(m[SURVIVORS])) for m in opened],
+        records=max(int(metrics[RECORDS]) for metrics in opened),
+        abandoned=sum(ABANDONED in record.metrics for record in run.rounds),
+        private_noise=settings.noise != "seeded",
+        unit=settings.unit,
+    )
+
+
 def _merged_sizes(run: FederatedRun) -> set[tuple[int, ...]]:
     """Return what sizes were merged together in some round."""
     return {tuple(sorted(record.sizes.values())) for record in run.rounds if record.sizes}
@@ -179,7 +199,7 @@ def _in_step(run: FederatedRun) -> bool:
     return True
 
 
-def _most_records_of_a_patient(run: FederatedRun) -> int:
+def _most_records_of_a_unit(run: FederatedRun) -> int:
     federation = federation_of(run.settings)
     counts: dict[int, int] = {}
     for row in federation.train:

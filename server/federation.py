@@ -19,10 +19,10 @@ from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
-from server.trust import judge_slices, selects
+from server.secure_replies import secure_judges
+from server.trust import SliceJudge, selects, slices_of
 from server.upload_judge import upload_judge
-from strategies.learning.metrics import diagnose
-from strategies.learning.task import feature_map, federation_of
+from strategies.learning.task import dimension_of, feature_map, federation_of, judge
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.mechanisms import mechanism_of
 from strategies.randomness import NoiseSource, Purpose, SeededNoise, SystemNoise
@@ -33,6 +33,7 @@ from strategies.wrappers.global_differential_privacy import GlobalDifferentialPr
 from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.secure_aggregation import SecureAggregation
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -106,6 +107,8 @@ def run_federation(
         settings = settings.changed(noise=registry.noise)  # what the report has to say
     evaluate, dimension = held_out(settings)
     layers = build_strategy(settings, registry)
+    if settings.secure:
+        layers = SecureAggregation(layers, settings, dimension, partitions_of(registry))
     if settings.auction != "none":
         layers = sells_uploads(layers, settings, registry, dimension)
     if settings.selection != "none":
@@ -114,9 +117,11 @@ def run_federation(
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
         "train": upload_judge(settings, TrainJudge(MODEL, dimension, bound)),
-        "evaluate": judge_slices if settings.rates_slices else judge_evaluate,
+        "evaluate": SliceJudge(slices_of(settings)) if settings.rates_slices else judge_evaluate,
         OFFER: ClinicOfferJudge(settings, dimension),
     }
+    if settings.secure:
+        judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
     try:
@@ -141,6 +146,16 @@ def build_strategy(settings: Settings, registry: Registry) -> Strategy:
             strategy, settings.calibration(), registry.smallest_shard, server_noise(settings)
         )
     return strategy
+
+
+def partitions_of(registry: Registry) -> Callable[[int], int | None]:
+    """Return what gives the number of the clinic at a node, None for a stranger."""
+
+    def number(node: int) -> int | None:
+        participant = registry.at(node)
+        return None if participant is None else participant.partition
+
+    return number
 
 
 def server_noise(settings: Settings) -> NoiseSource:
@@ -168,11 +183,10 @@ def held_out(settings: Settings) -> tuple[Callable[[ArrayRecord], dict[str, Any]
     """Return the judge of broadcast models on the server's held-out set, and d."""
     federation = federation_of(settings)
     test = federation.table.take(federation.test)
-    mapping = feature_map(test, settings)
-    features = mapping(test.features)
+    features = feature_map(test, settings)(test.features)
 
     def evaluate(arrays: ArrayRecord) -> dict[str, Any]:
         weights = to_vector(arrays[MODEL])
-        return diagnose(weights, features, test.labels, settings.l2).as_dict()
+        return judge(weights, features, test.labels, settings.l2, test.classes).as_dict()
 
-    return evaluate, mapping.dimension
+    return evaluate, dimension_of(test, settings)

@@ -1,5 +1,6 @@
 """Who of the clinics is trusted: the outermost layer of a run."""
 
+from dataclasses import dataclass
 from typing import cast
 
 from flwr.app import MetricRecord, RecordDict
@@ -23,8 +24,7 @@ from strategies.wrappers.market_messages import COMPLAINED, VISITED
 from strategies.wrappers.reputation_selection import ReputationSelection, SelectionSettings
 from strategies.wrappers.traced_uploads import TracedUploads
 
-SLICES = 2
-"""Classes of a diagnosis: rated apart."""
+TWO = 2
 
 
 def selects(
@@ -46,7 +46,7 @@ def selects(
 def _by_ratings(strategy: Strategy, settings: Settings, registry: Registry) -> ReputationSelection:
     """Return selection by what clinics, as users of the model, say of its class slices."""
     return ReputationSelection(
-        TracedUploads(strategy, SLICES),
+        TracedUploads(strategy, slices_of(settings)),
         SelectionSettings(
             reputation=reputation_of(settings),
             users=len(registry),
@@ -59,14 +59,32 @@ def _by_ratings(strategy: Strategy, settings: Settings, registry: Registry) -> R
     )
 
 
-def judge_slices(content: RecordDict, participant: Participant | None) -> None:
-    """Accept the enrolled record count and a rating of both classes, nothing else."""
-    expect_keys(content, {"metrics": MetricRecord})
-    rating = cast(MetricRecord, content["metrics"])
-    expect_names(rating, {WEIGHT, VISITED, COMPLAINED})
-    judge_evaluate(RecordDict({"metrics": MetricRecord({WEIGHT: rating[WEIGHT]})}), participant)
-    most = 2**SLICES - 1
-    expect_whole(rating[VISITED], VISITED, 0, most)
-    expect_whole(rating[COMPLAINED], COMPLAINED, 0, most)
-    if cast(int, rating[COMPLAINED]) & ~cast(int, rating[VISITED]):
-        raise ReplyRejected("complains of a slice that it did not visit")
+def slices_of(settings: Settings) -> int:
+    """Return K, the classes whose slices are rated apart."""
+    return max(TWO, settings.hinges)
+
+
+@dataclass(frozen=True)
+class SliceJudge:
+    """Judge of a clinic's rating of the model.
+
+    Parameters
+    ----------
+    slices : int
+        K.
+    """
+
+    slices: int
+
+    def __call__(self, content: RecordDict, participant: Participant | None) -> None:
+        """Accept the enrolled record count and a rating of the class slices, nothing else."""
+        expect_keys(content, {"metrics": MetricRecord})
+        rating = cast(MetricRecord, content["metrics"])
+        expect_names(rating, {WEIGHT, VISITED, COMPLAINED})
+        weight = MetricRecord({WEIGHT: rating[WEIGHT]})
+        judge_evaluate(RecordDict({"metrics": weight}), participant)
+        most = 2**self.slices - 1
+        expect_whole(rating[VISITED], VISITED, 0, most)
+        expect_whole(rating[COMPLAINED], COMPLAINED, 0, most)
+        if cast(int, rating[COMPLAINED]) & ~cast(int, rating[VISITED]):
+            raise ReplyRejected("complains of a slice that it did not visit")

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from strategies.learn_presets import learning_values
 from strategies.market_presets import (
     DEFAULT_STRATEGY,
     compose_market,
     hint_at_market,
     refuse_foreign,
+    world_of,
 )
+from strategies.secure_settings import SHARED_NOISE
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
 from strategies.trust_presets import selecting_defaults
@@ -59,6 +62,10 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
             "auction": "knapsack",
         },
     ),
+    "shared-noise": (
+        "dp-gd under secure aggregation: the server sees only sums, so clinics share the noise",
+        {"privacy": "shared-noise", "aggregation": "fedavg"},
+    ),
     "centralised": (
         "one clinic that holds all training records, whatever --clients says; same steps, no noise",
         {"privacy": "none", "aggregation": "fedavg"},
@@ -84,6 +91,7 @@ MECHANISMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "dp-gd": MappingProxyType(_GRADIENTS),
         "dp-sgd": MappingProxyType({**_GRADIENTS, "batches": 2}),
+        "shared-noise": MappingProxyType({**_GRADIENTS, "clip_norm": 0.6}),
         "certified": MappingProxyType(
             {
                 "rounds": 3,
@@ -101,6 +109,19 @@ MECHANISMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """The one configuration over all eps that each certified mechanism brings along."""
+
+BY_CLINIC: Mapping[str, Any] = MappingProxyType(
+    {
+        **_GRADIENTS,
+        "rounds": 6,
+        "steps": 10,
+        "learning_rate": 1.0,
+        "clip_norm": 0.5,
+        "bias": 0.5,
+        "epsilon": 2.0,
+    }
+)
+"""What shared-noise brings along with ``--unit clinic``: clipped updates of several steps."""
 
 _ONE_CLINIC = {"clients": 1, "partition": "iid", "sizes": ""}
 CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -127,8 +148,9 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     Parameters
     ----------
     strategy : str
-        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on carrada; or ``module:Name``, a
-        Flower strategy of the user's own that merges without noise unless told otherwise.
+        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on the market of carrada; or
+        ``module:Name``, a Flower strategy of the user's own that merges without noise unless told
+        otherwise.
     overrides : mapping
         Settings the user named, the data set among them; they win over strategy and preset.
     preset : str, optional
@@ -139,15 +161,19 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     SettingsError
         For an unknown name (with the nearest one) or values that do not go together.
     """
-    if overrides.get("dataset") == "carrada":
+    world = world_of(overrides)
+    if world == "twin":
         return compose_market(strategy, overrides, preset)
     named = _parts_of(strategy)
     if preset is not None and preset not in CALIBRATIONS:
         raise SettingsError(f"unknown preset {preset!r}{hint_at_market(preset, CALIBRATIONS)}")
-    refuse_foreign(overrides, "bcwd")
+    refuse_foreign(overrides, world)
     privacy = overrides.get("privacy", named.get("privacy"))
-    values: dict[str, Any] = dict(MECHANISMS.get(str(privacy), {}))
+    by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
+    values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
     values |= selecting_defaults(strategy, overrides, MECHANISMS)
+    if world == "learn":
+        values |= learning_values(str(privacy))
     values |= CALIBRATIONS[preset] if preset else {}
     values |= named
     values |= overrides
@@ -168,9 +194,10 @@ def _parts_of(strategy: str) -> Mapping[str, Any]:
     raise SettingsError(f"unknown strategy {strategy!r}{hint_at_market(strategy, STRATEGIES)}")
 
 
-def default_strategy(dataset: object) -> str:
+def default_strategy(dataset: object, task: object = None) -> str:
     """Return what runs on a data set when no strategy is named."""
-    return DEFAULT_STRATEGY if dataset == "carrada" else str(Settings.strategy)
+    market = world_of({"dataset": dataset, "task": task or Settings.task}) == "twin"
+    return DEFAULT_STRATEGY if market else str(Settings.strategy)
 
 
 def from_run_config(values: Mapping[str, Any]) -> Settings:
@@ -193,5 +220,5 @@ def from_run_config(values: Mapping[str, Any]) -> Settings:
     strategy = str(named.pop("strategy", defaults["strategy"]))
     overrides = {key: value for key, value in named.items() if value != defaults.get(key)}
     if strategy == defaults["strategy"]:
-        strategy = default_strategy(overrides.get("dataset"))
+        strategy = default_strategy(overrides.get("dataset"), overrides.get("task"))
     return compose(strategy, overrides, preset)

@@ -11,9 +11,11 @@ from math import inf, isfinite
 from typing import Any, Self
 
 from strategies.attack_settings import AttackFields, settle_attack
+from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
+from strategies.secure_settings import SHARED_NOISE, SecureFields, check_secure, is_secure
 from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
 from strategies.setting_fields import is_import_path
@@ -25,9 +27,9 @@ DATASETS = ("bcwd", "carrada")
 
 AGGREGATIONS = ("fedavg", "fedadam", "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 LINEAR_AGGREGATIONS = ("fedavg",)
-PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd")
+PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd", "shared-noise")
 LARGEST_PROVEN = 1000.0
-CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd")
+CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd", "shared-noise")
 """Mechanisms whose epsilon is proven, not nominal."""
 
 
@@ -37,7 +39,10 @@ class _CoreSettings:
 
     strategy: str = _setting("global-dp", "what to run", "named composition to start from")
     dataset: str = _setting(
-        "bcwd", "what to run", "data set of the clients; carrada: a market", choices=DATASETS
+        "bcwd",
+        "what to run",
+        "data set of the clients; carrada: a market, or a model by --task learn",
+        choices=DATASETS,
     )
     clients: int = _setting(
         20, "what to run", "number of clinics V; on carrada of devices N", minimum=1
@@ -68,8 +73,8 @@ class _CoreSettings:
     split: str = _setting(
         "record",
         "data",
-        "how the held-out fifth is cut; by record, one patient can be on both sides",
-        choices=("record", "patient"),
+        "how the held-out fifth is cut; by record, one patient (or track) can be on both sides",
+        choices=("record", "patient", "track", "sequence"),
     )
     test_fraction: float = _setting(
         0.2, "data", "share held out at the server", above=0.0, below=1.0
@@ -77,8 +82,9 @@ class _CoreSettings:
     partition: str = _setting(
         "iid",
         "data",
-        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels",
-        choices=("iid", "sizes", "dirichlet"),
+        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels; "
+        "sequence: whole recordings",
+        choices=("iid", "sizes", "dirichlet", "sequence"),
     )
     sizes: str = _setting(
         "", "data", "relative shard sizes, one per clinic (partition sizes; none: 1,2,...,V)"
@@ -133,8 +139,9 @@ class _CoreSettings:
     unit: str = _setting(
         "record",
         "privacy",
-        "what a guarantee protects; patient cuts shards and split by patient id",
-        choices=("record", "patient"),
+        "what a guarantee protects; patient (or track) cuts shards and split by patient id; "
+        "clinic, with shared-noise, all records of one",
+        choices=("record", "patient", "track", "clinic"),
     )
     noise: str = _setting(
         "seeded",
@@ -200,13 +207,13 @@ class _CoreSettings:
         self._check_privacy()
 
     def _check_privacy(self) -> None:
-        if self.privacy in CERTIFIED_PRIVACY and self.batch_size:
+        if self.privacy in ("certified", "dp-gd", "dp-sgd") and self.batch_size:
             raise SettingsError(
                 f"batch_size goes with global-dp or none: {self.privacy} has its own sampling"
             )
         if self.privacy == "dp-gd" and self.steps != 1:
             raise SettingsError(f"dp-gd takes one step a round, not {self.steps}: set --steps 1")
-        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd"):
+        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd", SHARED_NOISE):
             raise SettingsError(
                 f"discrete noise is made for certified and dp-gd, not {self.privacy}: "
                 "use --noise system"
@@ -249,8 +256,13 @@ class _CoreSettings:
 
     @property
     def split_unit(self) -> str:
-        """Return what the held-out set is cut by: the unit patient implies patient."""
-        return "patient" if self.unit == "patient" else self.split
+        """Return what the held-out set is cut by: the unit patient or track implies itself."""
+        return self.data_unit if self.split == "record" else self.split
+
+    @property
+    def data_unit(self) -> str:
+        """Return what shards are cut by: a whole clinic is no unit within its shard."""
+        return "record" if self.unit == "clinic" else self.unit
 
     @property
     def private(self) -> bool:
@@ -301,7 +313,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, TrustFields, AttackFields, _CoreSettings):
+class Settings(SecureFields, LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -318,12 +330,30 @@ class Settings(MarketFields, TrustFields, AttackFields, _CoreSettings):
             object.__setattr__(self, name, value)
         if self.is_market:
             check_market(self)
+        else:
+            check_learning(self)
         check_trust(self)
+        check_secure(self)
 
     @property
     def is_market(self) -> bool:
         """Return whether this is a market of devices and users, not a model of clinics."""
-        return self.dataset == "carrada"
+        return self.dataset == "carrada" and self.task == "twin"
+
+    @property
+    def is_learning(self) -> bool:
+        """Return whether this is a model of CARRADA's object classes."""
+        return self.dataset == "carrada" and self.task == "learn"
+
+    @property
+    def hinges(self) -> int:
+        """Return K, how many hinges each record has: one for every class beyond two."""
+        return len(LEARNT) if self.is_learning else 1
+
+    @property
+    def secure(self) -> bool:
+        """Return whether the server sees sums of uploads only."""
+        return is_secure(self)
 
     @property
     def rates_slices(self) -> bool:
