@@ -76,11 +76,13 @@ def _exit_code(fault: Exception) -> int | None:
     from datasets.errors import DataError
     from federation.commands import Interrupted
     from federation.results import OutputError
-    from server.errors import RunFailed
+    from server.errors import RunFailed, StateError
     from server.model import ModelError
     from strategies.settings import SettingsError
 
-    if isinstance(fault, UsageError | SettingsError | DataError | OutputError | ModelError):
+    if isinstance(
+        fault, UsageError | SettingsError | DataError | OutputError | ModelError | StateError
+    ):
         return 2
     if isinstance(fault, Interrupted):
         return 130
@@ -92,9 +94,12 @@ def _exit_code(fault: Exception) -> int | None:
 
 
 def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
+    from federation.checkpoints import add_flags
+
     parser = _parser("simulate", "Run one federation and report it beside baselines and floors.")
     add_settings(parser)
     _add_output(parser)
+    add_flags(parser)
     _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
 
     return parser, _command("simulate")

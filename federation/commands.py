@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
+from federation.checkpoints import keeper_from, settings_to_run
 from federation.console import print_comparison, print_run, round_bar, share_bar
 from federation.flags import UsageError, given, read_config, settings_from
 from federation.results import (
@@ -41,7 +42,7 @@ class Interrupted(Exception):
 
 def simulate(options: argparse.Namespace) -> int:
     """Run one federation, repeat it over seeds for the interval, and report."""
-    settings = settings_from(options)
+    settings = settings_to_run(options)
     if settings.is_market:
         from federation.market_commands import simulate_market
 
@@ -54,10 +55,11 @@ def simulate(options: argparse.Namespace) -> int:
 
         check_ledger(settings.ledger)
     shown = options.quiet or options.json
+    keeper = keeper_from(options, settings, out)
     records: list[RoundRecord] = []
     try:
         with round_bar(settings, shown) as show:
-            run = run_one(settings, _both(records.append, show))
+            run = run_one(settings, _both(records.append, show), keeper)
         repetitions = _repeat(run, seeds, shown)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
+from federation.checkpoints import keeper_from
 from federation.commands import Interrupted, out_from, print_result, seeds_from
 from federation.compare import build_grid
 from federation.console import share_bar
@@ -32,6 +33,7 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     out = out_from(options, settings.strategy)
     check_data(settings)
     quiet = options.quiet or options.json
+    keeper = keeper_from(options, settings, out)
     records: list[RoundRecord] = []
     try:
         with market_bar(settings, quiet) as show:
@@ -40,7 +42,7 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
                 records.append(record)
                 show(record)
 
-            outcome = run_market_one(settings, on_round)
+            outcome = run_market_one(settings, on_round, keeper)
         repeated = _repeat(outcome.settings, seeds, quiet)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None

@@ -17,6 +17,7 @@ from server.enrolment import enrol
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
 from strategies.privacy.certified import CertifiedRelease
@@ -28,6 +29,7 @@ from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
 from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.state import Layers
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -66,6 +68,8 @@ def run_federation(
     settings: Settings,
     on_round: OnRound = lambda _: None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+    *,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
 
@@ -79,6 +83,8 @@ def run_federation(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    keeper : Keeper
+        Keeps every round, and gives back those of a run that was killed.
 
     Raises
     ------
@@ -86,6 +92,7 @@ def run_federation(
         When clients are missing or no reply could be used.
     """
     started = perf_counter()
+    keeper.prepare(grid)
     registry = enrol(
         grid,
         settings.clients,
@@ -110,10 +117,12 @@ def run_federation(
     }
     checked = CheckedGrid(grid, judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
-    return FederatedRun(
-        settings, to_vector(arrays[MODEL]), rounds, registry.sizes, perf_counter() - started
+    progress = keeper.resume(registry, {"strategy": Layers(strategy)})
+    arrays, rounds = run_rounds(
+        strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress
     )
+    seconds = perf_counter() - started + (progress.seconds if progress else 0.0)
+    return FederatedRun(settings, to_vector(arrays[MODEL]), rounds, registry.sizes, seconds)
 
 
 def build_strategy(settings: Settings, registry: Registry) -> Strategy:

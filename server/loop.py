@@ -16,6 +16,7 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
+from server.state.keeper import NOTHING_KEPT, Keeper, Progress
 from strategies.wrappers.protocol import EXHAUSTED
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
@@ -27,7 +28,9 @@ class RoundRecord:
     """What one round did.
 
     ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
-    that were not used.
+    that were not used; ``details`` what the layers did, as
+    :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won, was
+    paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
     """
 
     round: int
@@ -35,6 +38,7 @@ class RoundRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
@@ -52,10 +56,13 @@ def run_rounds(
     rounds: int,
     evaluate: Evaluate,
     on_round: OnRound,
+    keeper: Keeper = NOTHING_KEPT,
+    progress: Progress | None = None,
 ) -> tuple[ArrayRecord, list[RoundRecord]]:
     """Run ``rounds`` rounds and return the last broadcast model with one record a round.
 
-    A round without a usable reply leaves the model as it was: no noise, no ledger entry.
+    A round without a usable reply leaves the model as it was: no noise, no ledger entry. Each
+    round is kept after it was told of; the rounds of ``progress`` are told of again, not run.
 
     Raises
     ------
@@ -63,9 +70,16 @@ def run_rounds(
         When no round had a usable reply, and at once when every client declines, with the
         commonest reason; ``BudgetExhausted`` when that is their privacy budget.
     """
-    arrays, records = initial, [RoundRecord(0, evaluate(initial))]
-    on_round(records[0])
-    for number in range(1, rounds + 1):
+    begun = perf_counter() - (progress.seconds if progress else 0.0)
+    if progress is None:
+        arrays, records = initial, [RoundRecord(0, evaluate(initial))]
+        on_round(records[0])
+        keeper.keep(arrays, records[0], perf_counter() - begun)
+    else:
+        arrays, records = progress.arrays, list(progress.records)
+        for record in records:
+            on_round(record)
+    for number in range(len(records), rounds + 1):
         started = perf_counter()
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
@@ -74,6 +88,7 @@ def run_rounds(
             raise _refused(record)
         records.append(record)
         on_round(record)
+        keeper.keep(arrays, record, perf_counter() - begun)
     if not any(record.sizes for record in records):
         raise RunFailed(_nobody(records[-1]))
     return arrays, records
