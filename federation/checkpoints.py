@@ -1,17 +1,12 @@
-"""``simulate --checkpoint`` and ``--resume``: where rounds are kept, and what goes on there."""
+"""``simulate --checkpoint`` and ``--resume``: rounds kept in the run's database."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from federation.flags import UsageError, given, settings_from
+from federation.outputs import database_of
 from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.settings import Settings
-
-if TYPE_CHECKING:
-    from server.state.store import StateStore
-
-CHECKPOINT_FILE = "checkpoint.db"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -19,15 +14,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("durability")
     group.add_argument(
         "--checkpoint",
-        nargs="?",
-        const="",
-        metavar="DB",
-        help=f"keep every round in a file or SQLAlchemy URL (default {CHECKPOINT_FILE} in --out)",
+        action="store_true",
+        help="keep every round in the database, so that the run survives being killed",
     )
     group.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run that was kept there; other settings or code are refused",
+        help="go on with the newest run kept there; other settings, data or code are refused",
     )
 
 
@@ -55,8 +48,7 @@ def settings_to_run(options: argparse.Namespace) -> Settings:
         store.close()
     if found is None:
         raise UsageError(f"--resume: {store.place} has no run; start one with --checkpoint")
-    known = dict(found.identity["settings"])
-    named = given(options)
+    known, named = dict(found.identity["settings"]), given(options)
     if known.get("ledger", "").endswith("://...") and "ledger" not in named:
         raise UsageError("--resume: name the run's --ledger URL again, it is kept nowhere")
     return Settings.from_mapping(known | named, "--resume")
@@ -70,7 +62,7 @@ def keeper_from(options: argparse.Namespace, settings: Settings, out: Path) -> K
     UsageError, StateError
         When the database cannot be used, or has no such run to resume.
     """
-    if options.checkpoint is None and not options.resume:
+    if not options.checkpoint and not options.resume:
         return NOTHING_KEPT
     if settings.backend != "inprocess":
         raise UsageError(
@@ -79,28 +71,21 @@ def keeper_from(options: argparse.Namespace, settings: Settings, out: Path) -> K
         )
     from server.fingerprint import identity_of
     from server.state.run_keeper import continued_run, new_run
-
-    if options.resume:
-        return continued_run(_store(_place_to_resume(options)), identity_of(settings))
-    if not options.checkpoint:
-        out.mkdir(parents=True, exist_ok=True)
-    place = options.checkpoint or str(out / CHECKPOINT_FILE)
-    return new_run(_store(place), identity_of(settings))
-
-
-def _store(place: str) -> "StateStore":
     from server.state.store import StateStore
 
-    return StateStore(place)
+    if options.resume:
+        return continued_run(StateStore(_place_to_resume(options)), identity_of(settings))
+    place = database_of(options, out)
+    if isinstance(place, Path):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return new_run(StateStore(place), identity_of(settings))
 
 
-def _place_to_resume(options: argparse.Namespace) -> str:
-    if options.checkpoint:
-        place = str(options.checkpoint)
-    elif options.out:
-        place = str(Path(options.out) / CHECKPOINT_FILE)
-    else:
-        raise UsageError("--resume needs the --out or the --checkpoint of the run to go on with")
-    if "://" not in place and not Path(place).expanduser().is_file():
+def _place_to_resume(options: argparse.Namespace) -> str | Path:
+    nowhere = Path("nowhere")
+    place = database_of(options, Path(options.out) if options.out else nowhere)
+    if isinstance(place, Path) and place.parent == nowhere:
+        raise UsageError("--resume needs the --out or the --database of the run to go on with")
+    if "://" not in str(place) and not Path(place).expanduser().is_file():
         raise UsageError(f"--resume: {place} is not there; start a run with --checkpoint")
     return place

@@ -8,7 +8,6 @@ from flwr.app import ArrayRecord
 from flwr.serverapp import Grid
 
 from server.registry import Registry
-from strategies.wrappers.state import Stateful
 
 if TYPE_CHECKING:
     from server.loop import RoundRecord
@@ -34,16 +33,23 @@ class Progress:
 
 
 class Keeper(Protocol):
-    """Keeps a run round by round, and gives it back."""
+    """Keeps a run round by round, and gives it back.
+
+    Parts that are :class:`~strategies.wrappers.state.Stateful` are kept as they are after each
+    round, those that are a :class:`~strategies.wrappers.state.Journal` by what they learnt.
+    """
 
     def prepare(self, grid: Grid) -> None:
         """Put clients that live in this process back to where they were, before any message."""
 
-    def resume(self, registry: Registry, parts: Mapping[str, Stateful]) -> Progress | None:
+    def resume(self, registry: Registry, parts: Mapping[str, object]) -> Progress | None:
         """Put every part back to where it was; None when the run begins."""
 
     def keep(self, arrays: ArrayRecord, record: "RoundRecord", seconds: float) -> None:
         """Keep a round that has just ended, with the state of every part."""
+
+    def close(self) -> None:
+        """Let go of whatever is held open."""
 
 
 class KeepsNothing:
@@ -52,10 +58,13 @@ class KeepsNothing:
     def prepare(self, grid: Grid) -> None:
         """Do nothing."""
 
-    def resume(self, registry: Registry, parts: Mapping[str, Stateful]) -> Progress | None:
+    def resume(self, registry: Registry, parts: Mapping[str, object]) -> Progress | None:
         """Return None: every run begins."""
 
     def keep(self, arrays: ArrayRecord, record: "RoundRecord", seconds: float) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
         """Do nothing."""
 
 

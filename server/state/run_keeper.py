@@ -16,8 +16,8 @@ from server.registry import Registry
 from server.state.accounts import Charges
 from server.state.codec import StateDamaged, arrays_of, arrays_state, pack, unpack
 from server.state.keeper import Progress
-from server.state.store import KeptRun, StateStore
-from strategies.wrappers.state import Stateful
+from server.state.store import KeptRun, RoundRow, StateStore
+from strategies.wrappers.state import Journal, Layers, Stateful
 
 ChargesOf = Callable[[RoundRecord], Charges]
 
@@ -40,14 +40,15 @@ class RunKeeper:
         self._store = store
         self._owner = token_hex(16)
         self._parts: dict[str, Stateful] = {}
+        self._journals: dict[str, Journal] = {}
         self._registry: list[list[Any]] = []
         self._charges: ChargesOf = lambda _: Charges()
         self._kept: dict[str, Any] | None = None
-        self._records: list[str] = []
+        self._rounds: list[tuple[str, bytes]] = []
         if new:
             store.begin(run, self._owner)
             return
-        state, self._records = store.take_over(run.run, self._owner)
+        state, self._rounds = store.take_over(run.run, self._owner)
         if run.round is not None:
             try:
                 self._kept = cast("dict[str, Any]", unpack(state))
@@ -63,7 +64,7 @@ class RunKeeper:
                 self._put_back("clients", clients)
 
     def resume(
-        self, registry: Registry, parts: Mapping[str, Stateful], charges: ChargesOf | None = None
+        self, registry: Registry, parts: Mapping[str, object], charges: ChargesOf | None = None
     ) -> Progress | None:
         """Put every part back to where it was; None when the run begins.
 
@@ -71,8 +72,17 @@ class RunKeeper:
         ------
         RunFailed
             When others enrolled than those whom the run began with.
+        StateError
+            When a strategy may remember what nobody can keep.
         """
-        self._parts |= parts
+        layers = parts.get("strategy")
+        if isinstance(layers, Layers) and layers.unkept():
+            raise StateError(
+                f"a checkpoint cannot know what {layers.unkept()} remembers: give it state() and "
+                "restore(state), or leave --checkpoint out"
+            )
+        self._parts |= {name: p for name, p in parts.items() if isinstance(p, Stateful)}
+        self._journals |= {name: p for name, p in parts.items() if isinstance(p, Journal)}
         self._registry = registry_state(registry)
         self._charges = charges or self._charges
         if self._kept is None:
@@ -80,9 +90,12 @@ class RunKeeper:
         kept, now = self._kept["registry"], self._registry
         if kept != now:
             raise RunFailed(f"this run cannot go on: {_who_differs(kept, now)}")
-        for name, part in parts.items():
-            self._put_back(name, part)
-        records = [RoundRecord(**json.loads(text)) for text in self._records]
+        for name in set(parts) & set(self._parts):
+            self._put_back(name, self._parts[name])
+        for _, journal in self._rounds:
+            for name, additions in unpack(journal).items():
+                self._journals[name].replay(additions)
+        records = [RoundRecord(**json.loads(text)) for text, _ in self._rounds]
         return Progress(arrays_of(self._kept["arrays"]), records, float(self._kept["seconds"]))
 
     def keep(self, arrays: ArrayRecord, record: RoundRecord, seconds: float) -> None:
@@ -100,8 +113,13 @@ class RunKeeper:
             "parts": {name: part.state() for name, part in self._parts.items()},
         }
         text = json.dumps(asdict(record), default=_plain, separators=(",", ":"))
-        charges = self._charges(record)
-        self._store.keep(self.run.run, self._owner, record.round, pack(state), text, charges)
+        journal = pack({name: part.additions() for name, part in self._journals.items()})
+        row = RoundRow(record.round, pack(state), text, journal)
+        self._store.keep(self.run.run, self._owner, row, self._charges(record))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._store.close()
 
     def _put_back(self, name: str, part: Stateful) -> None:
         try:

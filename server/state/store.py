@@ -26,6 +26,28 @@ from strategies.database import (
 
 
 @dataclass(frozen=True)
+class RoundRow:
+    """One round as it is written.
+
+    Parameters
+    ----------
+    round : int
+        Which.
+    state : bytes
+        Everything that the next round depends on; replaces that of the round before.
+    record : str
+        What the round did, JSON.
+    journal : bytes
+        What was learnt in it, added to that of earlier rounds.
+    """
+
+    round: int
+    state: bytes
+    record: str
+    journal: bytes
+
+
+@dataclass(frozen=True)
 class KeptRun:
     """A run that a database has.
 
@@ -95,8 +117,8 @@ class StateStore:
         with self._usable(self.place), writing(self._engine) as connection:
             connection.execute(insert(RUNS).values(values))
 
-    def take_over(self, run: str, owner: str) -> tuple[bytes, list[str]]:
-        """Own a run from now on; return its last state and the records of its rounds.
+    def take_over(self, run: str, owner: str) -> tuple[bytes, list[tuple[str, bytes]]]:
+        """Own a run from now on; return its last state, its rounds' records and journals.
 
         Whoever owned it before cannot keep anything any more: two servers never continue one run.
 
@@ -108,16 +130,14 @@ class StateStore:
         with self._usable(self.place), writing(self._engine) as connection:
             connection.execute(update(RUNS).where(RUNS.c.run == run).values(owner=owner))
             row = connection.execute(select(RUNS).where(RUNS.c.run == run)).one()
-            query = select(ROUNDS.c.record).where(ROUNDS.c.run == run).order_by(ROUNDS.c.round)
-            records = list(connection.scalars(query))
+            query = select(ROUNDS).where(ROUNDS.c.run == run).order_by(ROUNDS.c.round)
+            rounds = connection.execute(query).all()
         state = row.state or b""
         if row.round is not None and sha256(state).hexdigest() != row.digest:
             raise StateError(f"{self.place}: the checkpoint of round {row.round} was damaged")
-        return state, records
+        return state, [(found.record, found.journal) for found in rounds]
 
-    def keep(
-        self, run: str, owner: str, round_: int, state: bytes, record: str, charges: Charges
-    ) -> None:
+    def keep(self, run: str, owner: str, row: RoundRow, charges: Charges) -> None:
         """Write one round: its state, record, payments and costs, all of them or none.
 
         Raises
@@ -126,7 +146,8 @@ class StateStore:
             When it cannot be written, or another process continues this run; what was kept
             before is whole.
         """
-        values = {"round": round_, "state": state, "digest": sha256(state).hexdigest()}
+        digest = sha256(row.state).hexdigest()
+        values = {"round": row.round, "state": row.state, "digest": digest}
         try:
             with writing(self._engine) as connection:
                 mine = (RUNS.c.run == run) & (RUNS.c.owner == owner)
@@ -134,13 +155,14 @@ class StateStore:
                     raise RunFailed(
                         f"another process continues this run from {self.place}: this one ends"
                     )
-                again = (ROUNDS.c.run == run) & (ROUNDS.c.round == round_)
+                again = (ROUNDS.c.run == run) & (ROUNDS.c.round == row.round)
                 connection.execute(delete(ROUNDS).where(again))
-                connection.execute(insert(ROUNDS).values(run=run, round=round_, record=record))
-                write_charges(connection, run, round_, charges)
+                kept = {"round": row.round, "record": row.record, "journal": row.journal}
+                connection.execute(insert(ROUNDS).values(run=run, **kept))
+                write_charges(connection, run, row.round, charges)
         except DATABASE_FAULTS as fault:
             raise RunFailed(
-                f"round {round_} could not be kept in {self.place} ({reason_of(fault)}); the "
+                f"round {row.round} could not be kept in {self.place} ({reason_of(fault)}); the "
                 "rounds before it are whole: make room or free the database, then --resume"
             ) from fault
 

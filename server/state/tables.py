@@ -39,6 +39,7 @@ ROUNDS = Table(
     Column("run", String(64), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("record", Text, nullable=False),
+    Column("journal", LargeBinary, nullable=False),
 )
 """What each round did; written in the transaction of its checkpoint."""
 PAYMENTS = Table(

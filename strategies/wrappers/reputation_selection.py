@@ -253,6 +253,10 @@ class ReputationSelection(StrategyWrapper):
         negative[broke] = self.settings.users
         self.ledger.record_counts(positive, negative)
 
+    def round_details(self) -> dict[str, Any]:
+        """Return reputations before the last round and who was let in."""
+        return {"reputations": self.last.reputations, "trusted": list(self.last.trusted)}
+
     def describe(self) -> str:
         """Return the constants in one line."""
         s, r = self.settings, self.settings.reputation

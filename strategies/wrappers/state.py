@@ -10,6 +10,8 @@ from strategies.wrappers.base import StrategyWrapper
 
 State = Mapping[str, Any]
 """Plain values, bytes and NumPy arrays under text keys."""
+_AFRESH = ("FedAvg", "FedMedian", "FedTrimmedAvg", "FedProx", "QFedAvg")
+"""Flower's strategies that carry nothing over, beside those we derive from."""
 _FEDOPT = ("current_arrays", "m_t", "v_t")
 
 
@@ -22,6 +24,17 @@ class Stateful(Protocol):
 
     def restore(self, state: Any) -> None:
         """Put back what :meth:`state` returned, into an object made alike."""
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """What only ever learns more: the additions of each round are kept once, with that round."""
+
+    def additions(self) -> Any:
+        """Return what was learnt since the last call, as plain values and bytes."""
+
+    def replay(self, additions: Any) -> None:
+        """Learn again what :meth:`additions` returned of a round."""
 
 
 class Layers:
@@ -37,6 +50,15 @@ class Layers:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategies = _nested(strategy)
+
+    def unkept(self) -> str:
+        """Return the class of a layer that may remember what nobody can keep, '' for none."""
+        for layer in self.strategies:
+            name = type(layer).__name__
+            ours = type(layer).__module__.startswith("strategies.")
+            if not (ours or isinstance(layer, Stateful | FedOpt) or name in _AFRESH):
+                return name
+        return ""
 
     def state(self) -> State:
         """Return the state of each layer, outermost first, by its class's name."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from federation.checkpoints import CHECKPOINT_FILE
+from federation.outputs import DATABASE
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("FEDERATION_KILLS", "3"))
@@ -64,10 +64,10 @@ def last_round(out: Path) -> int | None:
     from server.errors import StateError
     from server.state.store import StateStore
 
-    if not (out / CHECKPOINT_FILE).exists():
+    if not (out / DATABASE).exists():
         return None
     try:
-        store = StateStore(out / CHECKPOINT_FILE)
+        store = StateStore(out / DATABASE)
         found = store.newest()
         store.close()
     except StateError:  # it is being made

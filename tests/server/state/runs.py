@@ -25,7 +25,7 @@ class Killing:
 
     def __init__(self, keeper: RunKeeper, round_: int, *, before: bool = False) -> None:
         self.keeper, self.round, self.before = keeper, round_, before
-        self.prepare, self.resume = keeper.prepare, keeper.resume
+        self.prepare, self.resume, self.close = keeper.prepare, keeper.resume, keeper.close
 
     def keep(self, arrays: ArrayRecord, record: RoundRecord, seconds: float) -> None:
         if not self.before or record.round != self.round:

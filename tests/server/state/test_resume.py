@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from flwr.serverapp.strategy import FedAvg
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -13,10 +14,13 @@ from server.errors import RunFailed, StateError
 from server.fingerprint import identity_of
 from server.market import MarketOutcome
 from server.registry import Participant, Registry
+from server.replies import TrainJudge
 from server.state.run_keeper import continued_run, new_run
 from server.state.store import StateStore
+from server.upload_judge import UploadJudge
 from strategies.privacy.ledger_store import LedgerStore
 from strategies.settings import Settings
+from strategies.wrappers.state import Layers
 from tests.markets import market_settings
 from tests.peers import settings_of
 from tests.server.state import runs
@@ -30,6 +34,8 @@ MODELS = {
     "batches": settings_of("fedavg", rounds=6, batch_size=8),
     "multikrum": settings_of("fedavg", rounds=6, aggregation="multikrum", byzantine=1),
     "own-limits": settings_of("dp-gd", rounds=6, max_uploads=4),
+    "stale": settings_of("dp-gd", rounds=6, attack="stale-round", attackers=2),
+    "replay": settings_of("dp-gd", rounds=6, attack="replay", attackers=2),
     "priced": settings_of("dp-gd", rounds=6, price_per_epsilon=200_000, record_value=0.002),
 }
 MARKETS = {
@@ -83,8 +89,8 @@ def test_a_checkpoint_is_small_and_a_round_is_written_once(tmp_path: Path) -> No
     store = StateStore(place)
     found = store.newest()
     assert found is not None and found.round == 20
-    state, records = store.take_over(found.run, "test")
-    assert len(records) == 21
+    state, rounds = store.take_over(found.run, "test")
+    assert len(rounds) == 21
     assert len(state) < 4000  # 9 devices, 20 slots of evidence
     assert (place.stat().st_mode & 0o777) == 0o600
 
@@ -195,3 +201,37 @@ def test_the_picture_of_a_payload_market_survives(tmp_path: Path) -> None:
     for name, scene in theirs.scenes.items():
         assert ours.scenes[name].same_content(scene)
         assert ours.scenes[name].covers == scene.covers
+
+
+def test_an_upload_of_before_the_kill_is_known_after_it(tmp_path: Path) -> None:
+    """Whoever sends an old upload again is found out, though another process judged it."""
+    settings, place = MODELS["dp-gd"], tmp_path / "state.db"
+    killed(settings, place, 3)
+    keeper = continued_run(StateStore(place), identity_of(settings))
+    registry = Registry(Participant(f"partition:{n}", n, 7 + n, "clinic", 78) for n in range(7))
+    judge = UploadJudge(TrainJudge("model", 10, float("inf")), moves=True)
+    keeper.resume(registry, {"judge": judge})
+    assert len(judge._seen) == 3 * 7
+    assert judge.additions() == []
+
+
+class Remembering(FedAvg):
+    """A user's own strategy that carries something over."""
+
+    rounds = 0
+
+
+def test_a_strategy_that_may_remember_is_refused_unless_it_can_be_kept(tmp_path: Path) -> None:
+    keeper = new_run(StateStore(tmp_path / "state.db"), identity_of(Settings()))
+    registry = Registry([Participant("partition:0", 0, 1, "clinic", 5)])
+    with pytest.raises(StateError, match=r"what Remembering remembers: give it state\(\)"):
+        keeper.resume(registry, {"strategy": Layers(Remembering())})
+
+    class Kept(Remembering):
+        def state(self) -> dict[str, int]:
+            return {"rounds": self.rounds}
+
+        def restore(self, state: dict[str, int]) -> None:
+            self.rounds = state["rounds"]
+
+    keeper.resume(registry, {"strategy": Layers(Kept())})
