@@ -53,7 +53,8 @@ def _spent(settings: Settings, rounds: int) -> str:
         return f"eps {settings.epsilon:g} nominal"
     from strategies.privacy.mechanisms import spent_epsilon
 
-    spent = spent_epsilon(settings, 1, 1.0, rounds)  # neither m nor the bound matters here
+    uploads = min(rounds, settings.releases)
+    spent = spent_epsilon(settings, 1, 1.0, uploads)  # neither m nor the bound matters here
     return f"eps {spent:.3g} of {settings.epsilon:g} spent"
 
 
@@ -108,7 +109,7 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     if entry["market"]:
         paid = entry["market"]["payments"] / 1e6
         console.print(f"{entry['market']['uploads_bought']} uploads bought for {paid:.2f} credits")
-    print_attack(console, entry)
+    print_attack(console, entry, settings["byzantine"])
     console.print(f"{entry['final']['seconds']:.2f} s for {settings['rounds']} rounds")
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)

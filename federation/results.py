@@ -171,6 +171,6 @@ def single_run_entries(
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     verdicts = record.get("verdicts", [])
-    return {key: value for key, value in record.items() if key != "verdicts"} | {
+    return {key: value for key, value in record.items() if key not in ("verdicts", "trust")} | {
         "unused_replies": len(verdicts)
     }

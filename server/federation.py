@@ -20,6 +20,7 @@ from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from server.state.keeper import NOTHING_KEPT, Keeper
+from server.trust import selects
 from server.upload_judge import upload_judge
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
@@ -114,6 +115,8 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
+    if settings.selection != "none":
+        layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
@@ -123,7 +126,9 @@ def run_federation(
     }
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    progress = keeper.resume(registry, {"strategy": Layers(strategy), "judge": judges["train"]})
+    progress = keeper.resume(
+        registry, {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    )
     try:
         arrays, rounds = run_rounds(
             strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress

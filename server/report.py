@@ -6,6 +6,7 @@ from typing import Any
 
 from server.certification import privacy_of
 from server.federation import FederatedRun
+from server.loop import RoundRecord
 from server.model import weights_sha256
 from strategies.attack_settings import ALWAYS, attackers_of
 from strategies.learning.task import feature_map, federation_of
@@ -35,7 +36,7 @@ def run_entry(run: FederatedRun) -> dict[str, Any]:
         "clients": run.settings.clients,
         "attack": _attack(run),
         "records": {"smallest_shard": min(run.sizes), "total": sum(run.sizes)},
-        "rounds": [finite_values(record.as_dict()) for record in run.rounds],
+        "rounds": [_round(record) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
         "market": _market(run),
@@ -62,6 +63,11 @@ def _attack(run: FederatedRun) -> dict[str, Any]:
         "schedule": run.settings.attack_schedule,
         "attackers": list(run.attackers),
     }
+
+
+def _round(record: RoundRecord) -> dict[str, Any]:
+    found = finite_values(record.as_dict())
+    return found | ({"trust": record.trust} if record.trust else {})
 
 
 def _market(run: FederatedRun) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def reach_of(settings: Settings, dimension: int) -> Reach:
         return lambda units: pull + noise / units
     if not isinstance(mechanism, DPGradientDescent):
         return lambda _: inf
-    rate, clip_norm, std = mechanism.learning_rate, mechanism.clip_norm, mechanism.noise_std
+    rate, clip_norm, std = mechanism.learning_rate, mechanism.clip_norm, max(mechanism.noise_stds)
     return lambda units: rate * (clip_norm + std * tail / units)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from strategies.market_settings import GROUP
 from strategies.settings import Settings, SettingsError, flag, nearest
+from strategies.trust_settings import SHARED
 
 DEFAULT_STRATEGY = "reputation"
 _MARKET = {"privacy": "none", "rounds": 500}
@@ -38,7 +39,7 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _SHARED_GROUPS = ("what to run",)
-_SHARED_NAMES = ("data", "attack")
+_SHARED_NAMES = ("data", "attack", *SHARED)
 
 
 def compose_market(

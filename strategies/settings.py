@@ -19,6 +19,7 @@ from strategies.setting_fields import flag as flag
 from strategies.setting_fields import is_import_path
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
+from strategies.trust_settings import TrustFields, check_trust, settled
 
 DATASETS = ("bcwd", "carrada")
 
@@ -300,7 +301,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, AttackFields, _CoreSettings):
+class Settings(MarketFields, TrustFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -313,13 +314,21 @@ class Settings(MarketFields, AttackFields, _CoreSettings):
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
         object.__setattr__(self, "attack", settle_attack(self))
+        for name, value in settled(self).items():
+            object.__setattr__(self, name, value)
         if self.is_market:
             check_market(self)
+        check_trust(self)
 
     @property
     def is_market(self) -> bool:
         """Return whether this is a market of devices and users, not a model of clinics."""
         return self.dataset == "carrada"
+
+    @property
+    def releases(self) -> int:
+        """Return how many uploads of a clinic its epsilon is spread over, at most T."""
+        return min(self.uploads or self.rounds, self.rounds)
 
     @property
     def nodes(self) -> int:

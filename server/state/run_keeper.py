@@ -95,7 +95,7 @@ class RunKeeper:
         for _, journal in self._rounds:
             for name, additions in unpack(journal).items():
                 self._journals[name].replay(additions)
-        records = [RoundRecord(**json.loads(text)) for text, _ in self._rounds]
+        records = [_record_of(text) for text, _ in self._rounds]
         return Progress(arrays_of(self._kept["arrays"]), records, float(self._kept["seconds"]))
 
     def keep(self, arrays: ArrayRecord, record: RoundRecord, seconds: float) -> None:
@@ -185,6 +185,12 @@ def _who_differs(kept: list[list[Any]], now: list[list[Any]]) -> str:
         if before[who] != after[who]:
             return f"{who} enrolled as {before[who][1:]} and now as {after[who][1:]}"
     return "its participants are numbered otherwise"
+
+
+def _record_of(text: str) -> RoundRecord:
+    record = RoundRecord(**json.loads(text))
+    record.uploaded = tuple(record.uploaded)
+    return record
 
 
 def _plain(value: Any) -> Any:

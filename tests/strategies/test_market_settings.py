@@ -23,6 +23,7 @@ from strategies.market_settings import (
 from strategies.market_world import as_bits, moment, true_tokens, types_of
 from strategies.presets import compose, default_strategy, from_run_config
 from strategies.settings import Settings, SettingsError
+from strategies.trust_settings import SHARED
 from tests.markets import market_settings
 
 
@@ -126,17 +127,10 @@ def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
             shared.add(item.name)
         elif allowed == ["carrada"]:
             market.add(item.name)
-    assert shared == {
-        "strategy",
-        "dataset",
-        "clients",
-        "rounds",
-        "seed",
-        "backend",
-        "data",
-        "attack",
-    }
-    assert market == {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
+    general = {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data", "attack"}
+    assert shared == general | set(SHARED)
+    of_market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
+    assert market == of_market - set(SHARED)
 
 
 def test_nodes_are_devices_and_users() -> None:

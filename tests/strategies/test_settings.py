@@ -38,6 +38,8 @@ OTHER: dict[str, Any] = {
     "byzantine": 3,
     "aggregation": "krum",
     "trim": 0.1,
+    "first_share": 0.25,
+    "uploads": 7,
     "learning_rate": 0.1 + 0.2,
     "epsilon": 1.0 / 3.0,
     "noise": "system",
@@ -51,6 +53,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "partition": {"sizes": OTHER["sizes"], "clients": 9},
     "byzantine": {"aggregation": "krum"},
     "price_per_epsilon": {"privacy": "certified"},
+    "first_share": {"privacy": "dp-gd", "steps": 1},
+    "uploads": {"privacy": "certified", "clip_norm": 10.0},
+    "detector": {"selection": "reputation"},
     "attackers": {"attack": "nan"},
     "attack_schedule": {"attack": "alie"},
 }

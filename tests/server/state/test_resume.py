@@ -36,6 +36,10 @@ MODELS = {
     "own-limits": settings_of("dp-gd", rounds=6, max_uploads=4),
     "stale": settings_of("dp-gd", rounds=6, attack="stale-round", attackers=2),
     "replay": settings_of("dp-gd", rounds=6, attack="replay", attackers=2),
+    "trusted": settings_of(
+        "dp-gd", rounds=6, selection="reputation", attack="sign-flip", attackers=2
+    ),
+    "first-share": settings_of("dp-gd", rounds=6, first_share=0.4, uploads=3),
     "priced": settings_of("dp-gd", rounds=6, price_per_epsilon=200_000, record_value=0.002),
 }
 MARKETS = {
