@@ -36,7 +36,9 @@ def run_one(
     """
     run = launch(settings, on_round, keeper)
     if not isinstance(run, FederatedRun):
-        raise SettingsError("--dataset carrada trains no model: this command needs bcwd")
+        raise SettingsError(
+            "a market trains no model: this command needs bcwd, or carrada with --task learn"
+        )
     return run
 
 

@@ -38,9 +38,10 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
             "medians of all records fill the gaps, which no epsilon here accounts for: use "
             "--missing drop"
         )
-    if settings.unit == "patient" and settings.privacy == "global-dp":
+    if settings.unit != "record" and settings.privacy == "global-dp":
         block["warnings"].append(
-            "the nominal epsilon is of one record: the paper's noise is not made for patients"
+            "the nominal epsilon is of one record: the paper's noise is not made for "
+            f"{settings.unit}s"
         )
     if not federation_of(settings).table.public_bounds:
         block["warnings"].append(
@@ -61,7 +62,7 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
         private_noise=settings.noise != "seeded",
         linear=_known_mean(settings),
         unit=settings.unit,
-        changed=_most_records_of_a_patient(run) if settings.unit == "patient" else 1,
+        changed=1 if settings.unit == "record" else _most_records_of_a_unit(run),
     )
 
 
@@ -179,7 +180,7 @@ def _in_step(run: FederatedRun) -> bool:
     return True
 
 
-def _most_records_of_a_patient(run: FederatedRun) -> int:
+def _most_records_of_a_unit(run: FederatedRun) -> int:
     federation = federation_of(run.settings)
     counts: dict[int, int] = {}
     for row in federation.train:

@@ -53,6 +53,7 @@ def mechanism_of(settings: Settings) -> Mechanism:
                 steps=settings.steps,
                 feature_bound=settings.feature_bound,
                 smoothing=settings.smoothing,
+                hinges=settings.hinges,
             )
     except ValueError as fault:
         raise SettingsError(f"{settings.privacy}: {fault}") from fault
