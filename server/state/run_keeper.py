@@ -93,8 +93,9 @@ class RunKeeper:
         for name in set(parts) & set(self._parts):
             self._put_back(name, self._parts[name])
         for _, journal in self._rounds:
-            for name, additions in unpack(journal).items():
-                self._journals[name].replay(additions)
+            learnt = unpack(journal)
+            for name in set(learnt) & set(parts):
+                self._journals[name].replay(learnt[name])
         records = [_record_of(text) for text, _ in self._rounds]
         return Progress(arrays_of(self._kept["arrays"]), records, float(self._kept["seconds"]))
 

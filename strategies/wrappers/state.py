@@ -51,6 +51,16 @@ class Layers:
     def __init__(self, strategy: Strategy) -> None:
         self.strategies = _nested(strategy)
 
+    def additions(self) -> list[Any]:
+        """Return what each layer learnt since the last call, None of one that keeps no journal."""
+        return [one.additions() if isinstance(one, Journal) else None for one in self.strategies]
+
+    def replay(self, additions: Any) -> None:
+        """Let each layer learn again what it learnt in a round."""
+        for one, learnt in zip(self.strategies, additions, strict=True):
+            if isinstance(one, Journal):
+                one.replay(learnt)
+
     def unkept(self) -> str:
         """Return the class of a layer that may remember what nobody can keep, '' for none."""
         for layer in self.strategies:

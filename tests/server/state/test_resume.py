@@ -40,6 +40,8 @@ MODELS = {
         "dp-gd", rounds=6, selection="reputation", attack="sign-flip", attackers=2
     ),
     "first-share": settings_of("dp-gd", rounds=6, first_share=0.4, uploads=3),
+    "secure": settings_of("fedavg", rounds=5, secure_aggregation="on"),
+    "shared-noise": settings_of("shared-noise", rounds=5),
     "priced": settings_of("dp-gd", rounds=6, price_per_epsilon=200_000, record_value=0.002),
 }
 MARKETS = {
