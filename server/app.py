@@ -20,6 +20,7 @@ from server.market import MarketOutcome, run_market
 from server.market_report import market_entry
 from server.model import save_model
 from server.report import card_of, run_entry
+from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.presets import from_run_config
 from strategies.settings import Settings
 
@@ -27,7 +28,10 @@ Sink = Callable[[FederatedRun | MarketOutcome], None]
 
 
 def make_app(
-    on_round: OnRound | None = None, sink: Sink | None = None, settings: Settings | None = None
+    on_round: OnRound | None = None,
+    sink: Sink | None = None,
+    settings: Settings | None = None,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> ServerApp:
     """Return a ServerApp that reports rounds and its result to the caller's functions.
 
@@ -39,6 +43,8 @@ def make_app(
         Receives the finished run; the default logs and saves it.
     settings : Settings, optional
         Used instead of the run config where the backend passes none on.
+    keeper : Keeper
+        Keeps every round of the run.
     """
     application = ServerApp()
 
@@ -48,9 +54,9 @@ def make_app(
         chosen = settings or from_run_config(context.run_config)
         run: FederatedRun | MarketOutcome
         if chosen.is_market:
-            run = run_market(grid, chosen, on_round or _log_market_round)
+            run = run_market(grid, chosen, on_round or _log_market_round, keeper=keeper)
         else:
-            run = run_federation(grid, chosen, on_round or _log_round)
+            run = run_federation(grid, chosen, on_round or _log_round, keeper=keeper)
         if sink is None:
             _report(run, str(context.run_config.get("out", "")))
         else:

@@ -20,6 +20,7 @@ from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from server.secure_replies import secure_judges
+from server.state.keeper import NOTHING_KEPT, Keeper
 from server.trust import SliceJudge, selects, slices_of
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
@@ -34,6 +35,7 @@ from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.secure_aggregation import SecureAggregation
+from strategies.wrappers.state import Layers
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -75,6 +77,8 @@ def run_federation(
     settings: Settings,
     on_round: OnRound = lambda _: None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+    *,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
 
@@ -88,6 +92,8 @@ def run_federation(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    keeper : Keeper
+        Keeps every round, and gives back those of a run that was killed.
 
     Raises
     ------
@@ -95,6 +101,7 @@ def run_federation(
         When clients are missing or no reply could be used.
     """
     started = perf_counter()
+    keeper.prepare(grid)
     registry = enrol(
         grid,
         settings.clients,
@@ -124,8 +131,13 @@ def run_federation(
         judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
+    progress = keeper.resume(
+        registry, {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    )
     try:
-        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+        arrays, rounds = run_rounds(
+            strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress
+        )
     except OwnStrategyFailed as fault:
         raise RunFailed(str(fault)) from fault
     return FederatedRun(
@@ -133,7 +145,7 @@ def run_federation(
         to_vector(arrays[MODEL]),
         rounds,
         registry.sizes,
-        perf_counter() - started,
+        perf_counter() - started + (progress.seconds if progress else 0.0),
         identities_of_attackers(settings, registry),
     )
 
