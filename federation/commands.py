@@ -60,15 +60,15 @@ def simulate(options: argparse.Namespace) -> int:
             run = run_one(settings, _both(records.append, show))
         repetitions = _repeat(run, seeds, shown)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
+        raise Interrupted(f"interrupted {keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
         if any(record.round for record in records):
-            stop = type(stop)(f"{stop}; {_keep_rounds(out, settings, records)}")
+            stop = type(stop)(f"{stop}; {keep_rounds(out, settings, records)}")
         raise stop from None
     runs, summary = single_run_entries(run, repetitions)
     result = result_of(run.settings, runs, summary, baselines_of(repetitions))
     write_result(out, result, run)
-    picture = _draw_run(out, result, run.settings, records, repetitions)
+    picture = draw_run(out, result, run.settings, records, repetitions)
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
     paths["model"] = out / "model.npz"
     print_result(options, result, partial(print_run, result, paths))
@@ -330,20 +330,22 @@ def _both(first: Callable[[RoundRecord], None], second: Callable[[RoundRecord], 
     return call
 
 
-def _draw_run(
+def draw_run(
     out: Path,
     result: dict[str, Any],
     settings: Settings,
     records: Sequence[RoundRecord],
     repetitions: Sequence["Repetition"],
 ) -> Path:
+    """Draw a run's accuracy over its rounds into ``out``; round 0 is not drawn."""
     from federation.figures import draw_rounds
 
     accuracies = [record.metrics["accuracy"] for record in records[1:]]
     return draw_rounds(out, settings, accuracies, repetitions, result["floors"])
 
 
-def _keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
+def keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
+    """Write the finished rounds of a run that did not end; return words that say where."""
     finished = [record for record in records if record.round > 0]
     if not finished:
         return "before a round was finished: nothing was written"

@@ -5,21 +5,18 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datasets.federated import load
 from federation.repeat import METRICS, Repetition, summary_of
 from federation.statistics import summarise
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
 from server.report import card_of, finite, run_entry, versions
-from strategies.learning.metrics import floors
+from server.report import floors_of as floors_of
 from strategies.settings import Settings
 
-MEAN_RULE_THRESHOLD = 3.0
 UNFINISHED_ROUNDS = "unfinished-rounds.csv"
 
 
@@ -43,13 +40,6 @@ def check_out(path: Path) -> Path:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"--out {path}: no permission to write in {existing}; name another")
     return path
-
-
-def floors_of(settings: Settings) -> dict[str, float]:
-    """Return the floors of the table the settings read (the mean rule is BCWD's)."""
-    table = load(settings.data, settings.schema, settings.missing)
-    found = asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD))
-    return found if not settings.schema else {"majority": found["majority"]}
 
 
 def baselines_of(repetitions: Sequence[Repetition]) -> dict[str, Any]:

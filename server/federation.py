@@ -66,6 +66,8 @@ def run_federation(
     settings: Settings,
     on_round: OnRound = lambda _: None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+    *,
+    deployed: bool = False,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
 
@@ -79,6 +81,8 @@ def run_federation(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
 
     Raises
     ------
@@ -91,6 +95,7 @@ def run_federation(
         settings.clients,
         minimum=settings.min_records,
         simulated=settings.backend == "ray",
+        deployed=deployed,
     )
     if len(registry) != settings.clients:
         settings = settings.changed(clients=len(registry))

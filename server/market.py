@@ -65,6 +65,8 @@ def run_market(
     settings: Settings,
     on_round: OnRound = lambda _: None,
     wrap: Wrap = lambda strategy: strategy,
+    *,
+    deployed: bool = False,
 ) -> MarketOutcome:
     """Run one market over a Flower grid.
 
@@ -78,6 +80,8 @@ def run_market(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def run_market(
         When devices or users are missing, or nothing was ever delivered.
     """
     started = perf_counter()
-    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray")
+    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray", deployed=deployed)
     settings = _as_enrolled(settings, registry)
     name = names_of(registry)
     ledger = build_layers(settings, registry, name)

@@ -1,14 +1,19 @@
 """A finished run as plain JSON values: its entry in result.json and the card of its model."""
 
 import math
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from datasets.federated import load
 from server.certification import privacy_of
 from server.federation import FederatedRun
 from server.model import weights_sha256
+from strategies.learning.metrics import floors
 from strategies.learning.task import feature_map, federation_of
+from strategies.settings import Settings
 
+MEAN_RULE_THRESHOLD = 3.0
 REPORTED = (
     "accuracy",
     "loss",
@@ -74,6 +79,13 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
         "versions": versions(),
         "use": "research only: not a medical device, not validated for diagnosis",
     }
+
+
+def floors_of(settings: Settings) -> dict[str, float]:
+    """Return the floors of the table the settings read (the mean rule is BCWD's)."""
+    table = load(settings.data, settings.schema, settings.missing)
+    found = asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD))
+    return found if not settings.schema else {"majority": found["majority"]}
 
 
 def versions() -> dict[str, str]:
