@@ -104,8 +104,9 @@ def settings_from(options: argparse.Namespace, **defaults: Any) -> Settings:
         values |= listed
     values |= given(options)
     strategy = getattr(options, "strategy", None) or strategy
-    strategy = default_strategy(values.get("dataset")) if strategy is None else str(strategy)
-    return compose(strategy, values, preset)
+    if strategy is None:
+        strategy = default_strategy(values.get("dataset"), values.get("task"))
+    return compose(str(strategy), values, preset)
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:
@@ -201,7 +202,8 @@ def _metavar(item: Field[Any]) -> str:
 
 def _help(item: Field[Any]) -> str:
     meta, default = item.metadata, default_of(item)
-    choices = f" [{', '.join(meta['choices'])}]" if meta["choices"] else ""
+    listed = [*meta["choices"], *(["module:Name"] if meta["importable"] else [])]
+    choices = f" [{', '.join(listed)}]" if meta["choices"] else ""
     shown = "" if default == "" else f" (default {default})"
     return f"{meta['help']}{choices}{shown}".replace("%", "%%")
 
@@ -209,7 +211,8 @@ def _help(item: Field[Any]) -> str:
 def _bounds(item: Field[Any]) -> str:
     meta = item.metadata
     if meta["choices"]:
-        return ", ".join(f"`{choice}`" for choice in meta["choices"])
+        listed = [*meta["choices"], *(["module:Name"] if meta["importable"] else [])]
+        return ", ".join(f"`{choice}`" for choice in listed)
     parts = []
     if meta["minimum"] is not None:
         parts.append(f"at least {meta['minimum']:g}")

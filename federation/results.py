@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from federation.repeat import METRICS, Repetition, summary_of
+from federation.fingerprint import all_versions
+from federation.repeat import Repetition, metrics_in, summary_of
 from federation.statistics import summarise
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
-from server.report import card_of, finite, run_entry, versions
+from server.report import card_of, cell_of, finite, run_entry
 from server.report import floors_of as floors_of
 from strategies.settings import Settings
 
@@ -65,7 +66,7 @@ def result_of(
     """Return the dict of result.json."""
     return {
         "settings": settings.shown(),
-        "versions": versions(),
+        "versions": all_versions(),
         "floors": floors_of(settings),
         "baselines": dict(baselines),
         "runs": list(runs),
@@ -80,7 +81,7 @@ def summary_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault(json.dumps([run["strategy"], run["cell"]]), []).append(run)
     rows = []
     for group in groups.values():
-        for metric in (*METRICS, "seconds"):
+        for metric in (*metrics_in(group[0]["final"]), "seconds"):
             values = [run["final"].get(metric) for run in group]
             known = [float("nan") if value is None else float(value) for value in values]
             rows.append(
@@ -128,8 +129,8 @@ def write_interrupted(out: Path, settings: Settings, records: Sequence[RoundReco
     """
     out.mkdir(parents=True, exist_ok=True)
     rounds = [record.as_dict() for record in records]
-    cell = {"epsilon": settings.epsilon if settings.private else None}
-    run = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell, "rounds": rounds}
+    named = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell_of(settings)}
+    run = {**named, "rounds": rounds}
     return write_rounds(out, [run], UNFINISHED_ROUNDS)
 
 
@@ -160,6 +161,6 @@ def single_run_entries(
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     verdicts = record.get("verdicts", [])
-    return {key: value for key, value in record.items() if key != "verdicts"} | {
+    return {key: value for key, value in record.items() if key not in ("verdicts", "trust")} | {
         "unused_replies": len(verdicts)
     }

@@ -8,18 +8,18 @@ on in identity order or turned into a verdict. Verdicts go to the round's record
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from logging import WARNING
-from typing import Any
+from math import inf
 
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.common.logger import log
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from server.registry import Participant, Registry
-from server.replies import Judge, ReplyRejected
-from strategies.wrappers.protocol import REFUSAL
-from strategies.wrappers.vectors import VectorArray
+from server.replies import BriefedJudge, Judge, ReplyRejected
+from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
+from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
 
@@ -37,37 +37,6 @@ class Verdict:
     message_type: str
     kind: str
     reason: str
-
-
-class CheckedContent(RecordDict):
-    """Records of an accepted reply, sorted by kind once.
-
-    Flower's ``metric_records`` and ``array_records`` build a new synchronised dict at each
-    access, and its strategies ask seven times a reply; and it parses an array whenever one
-    reads it. What was checked need not be parsed again.
-    """
-
-    def __init__(self, content: RecordDict) -> None:
-        super().__init__()
-        self.__dict__["_data"] = dict(content.items())
-        for record in content.values():
-            if isinstance(record, ArrayRecord):
-                values = record.__dict__["_data"]
-                values.update({key: VectorArray.of(array) for key, array in values.items()})
-        self.__dict__["_by_kind"] = {
-            kind: {key: record for key, record in content.items() if isinstance(record, kind)}
-            for kind in (ArrayRecord, MetricRecord)
-        }
-
-    @property
-    def array_records(self) -> Any:
-        """Return the array records."""
-        return self.__dict__["_by_kind"][ArrayRecord]
-
-    @property
-    def metric_records(self) -> Any:
-        """Return the metric records."""
-        return self.__dict__["_by_kind"][MetricRecord]
 
 
 @dataclass
@@ -91,6 +60,8 @@ class CheckedGrid(Grid):
     timeout: float = 600.0
     registry: Registry | None = None
     verdicts: list[Verdict] = field(default_factory=list)
+    spent: set[int] = field(default_factory=set)
+    """Nodes that said that their privacy budget is spent: nothing more is asked of them."""
 
     def take_verdicts(self) -> list[Verdict]:
         """Return the verdicts since the last call and forget them."""
@@ -118,6 +89,10 @@ class CheckedGrid(Grid):
         requests = [self._prepared(message, limit) for message in messages]
         if not requests:
             return []
+        for kind in {request.metadata.message_type for request in requests}:
+            judge = self.judges.get(kind)
+            if isinstance(judge, BriefedJudge):
+                judge.brief(requests)
         replies = self.grid.send_and_receive(requests, timeout=limit)
         return self._judged(requests, replies)
 
@@ -145,8 +120,8 @@ class CheckedGrid(Grid):
     def _judged(self, requests: list[Message], replies: Iterable[Message]) -> list[Message]:
         asked = {request.metadata.message_id: request for request in requests}
         unanswered = dict(asked)
-        accepted: list[tuple[int, Message]] = []
-        for reply in replies:
+        accepted: list[Message] = []
+        for reply in self._in_order(asked, replies):
             request = asked.get(reply.metadata.reply_to_message_id)
             if request is None:
                 self._note("unknown", requests[0], "rejected", "answers no request of this round")
@@ -155,14 +130,25 @@ class CheckedGrid(Grid):
             if unanswered.pop(request.metadata.message_id, None) is None:
                 self._note(who, request, "rejected", "answers the same request again")
             elif self._accepts(reply, request, who, participant):
-                place = participant.partition if participant else request.metadata.dst_node_id
-                accepted.append((place, reply))
-        for request in unanswered.values():
+                accepted.append(reply)
+        for request in sorted(unanswered.values(), key=self._place):
             self._note(self._asked(request)[0], request, "missing", "no reply in time")
-        ordered = [reply for _, reply in sorted(accepted, key=lambda pair: pair[0])]
-        for reply in ordered:
+        for reply in accepted:
             reply.content = CheckedContent(reply.content)
-        return ordered
+        return accepted
+
+    def _in_order(self, asked: Mapping[str, Message], replies: Iterable[Message]) -> list[Message]:
+        """Return replies in identity order, so that verdicts are the same on every backend."""
+
+        def place(reply: Message) -> float:
+            request = asked.get(reply.metadata.reply_to_message_id)
+            return inf if request is None else self._place(request)
+
+        return sorted(replies, key=place)
+
+    def _place(self, request: Message) -> int:
+        participant = self._asked(request)[1]
+        return participant.partition if participant else request.metadata.dst_node_id
 
     def _asked(self, request: Message) -> tuple[str, Participant | None]:
         node = request.metadata.dst_node_id
@@ -179,6 +165,8 @@ class CheckedGrid(Grid):
             refusal = _refusal(reply.content)
             if refusal is not None:
                 self._note(who, request, "refused", refusal)
+                if refusal.startswith(EXHAUSTED):
+                    self.spent.add(request.metadata.dst_node_id)
                 return False
             self._judge(reply, request, participant)
         except ReplyRejected as fault:

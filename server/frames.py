@@ -36,7 +36,8 @@ class FrameError(ValueError):
 
 def frame_lines(kind: str, value: Mapping[str, Any]) -> list[str]:
     """Return the lines of a frame."""
-    packed = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 9)
+    text = json.dumps(value, separators=(",", ":"), default=_plain)
+    packed = zlib.compress(text.encode(), 9)
     digest = sha256(packed).hexdigest()[:16]
     text = base64.b64encode(packed).decode()
     parts = [text[start : start + LINE_BYTES] for start in range(0, len(text), LINE_BYTES)]
@@ -123,6 +124,7 @@ def result_value(run: FederatedRun | MarketOutcome) -> dict[str, Any]:
         "rounds": [_round_value(record) for record in run.rounds],
         "sizes": list(run.sizes),
         "seconds": run.seconds,
+        "attackers": list(run.attackers),
         "entry": run_entry(run),
         "card": card_of(run),
         "floors": floors_of(run.settings),
@@ -147,6 +149,7 @@ def run_from_value(value: Mapping[str, Any]) -> FederatedRun:
             rounds,
             tuple(int(size) for size in value["sizes"]),
             float(value["seconds"]),
+            tuple(str(who) for who in value["attackers"]),
         )
     except (KeyError, TypeError, ValueError, SettingsError) as fault:
         raise FrameError(f"the run's result cannot be read ({fault})") from fault
@@ -160,7 +163,18 @@ def round_from_value(value: Mapping[str, Any]) -> RoundRecord:
         {str(who): int(size) for who, size in value["sizes"].items()},
         [dict(verdict) for verdict in value["verdicts"]],
         float(value["seconds"]),
+        tuple(str(who) for who in value["uploaded"]),
+        dict(value["details"]),
     )
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has no word for: sets in order, numbers of numpy."""
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be sent")
 
 
 def _round_value(record: RoundRecord) -> dict[str, Any]:
@@ -170,6 +184,8 @@ def _round_value(record: RoundRecord) -> dict[str, Any]:
         "sizes": record.sizes,
         "verdicts": record.verdicts,
         "seconds": record.seconds,
+        "uploaded": list(record.uploaded),
+        "details": record.details,
     }
 
 

@@ -5,7 +5,7 @@ resumed; this loop drives the same six strategy methods.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
@@ -16,7 +16,12 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
+from strategies.wrappers.base import StrategyWrapper, innermost, round_details
+from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
+
+TRUST = ("reputations", "trusted", "honest", "reasons", "breaches")
+"""What of a round's details result.json keeps."""
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 """Judges a broadcast model on the server's held-out set."""
@@ -26,8 +31,10 @@ Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 class RoundRecord:
     """What one round did.
 
-    ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
-    that were not used.
+    ``sizes`` are the records behind each merged reply, by identity; ``uploaded`` whoever's reply
+    held up, merged or not; ``verdicts`` the replies that were not used; ``details`` what the layers
+    did, as :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won,
+    was paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
     """
 
     round: int
@@ -35,11 +42,21 @@ class RoundRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    uploaded: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
         row = {"round": self.round, **self.metrics, "replies": len(self.sizes)}
         return row | {"verdicts": self.verdicts, "seconds": self.seconds}
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """Return what was thought of whom, and who won; empty where clinics are not selected."""
+        if "trusted" not in self.details:
+            return {}
+        found = {name: self.details[name] for name in TRUST if name in self.details}
+        return found | {"winners": list(self.details.get("promised", self.uploaded))}
 
 
 OnRound = Callable[[RoundRecord], None]
@@ -69,6 +86,7 @@ def run_rounds(
         started = perf_counter()
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
+        record.details = _details(strategy, record)
         record.seconds = perf_counter() - started
         if not record.sizes and _all_refused(record):
             raise _refused(record)
@@ -87,19 +105,41 @@ def _one_round(
     requests = strategy.configure_train(number, arrays, ConfigRecord(), providers)
     replies = grid.send_and_receive(requests)
     sizes = {grid.identity(reply): grid.records(reply) for reply in replies}
+    nodes = {grid.identity(reply): reply.metadata.src_node_id for reply in replies}
+    _tell_core(strategy, len(replies), set(sizes), grid.verdicts)
     merged, metrics = strategy.aggregate_train(number, replies)
+    used = strategy.merged_nodes() if isinstance(strategy, StrategyWrapper) else None
+    uploaded = tuple(sizes)
+    if used is not None:
+        sizes = {name: size for name, size in sizes.items() if nodes[name] in used}
     if merged is not None:
         arrays = merged
     record = RoundRecord(number, _plain(metrics), sizes if merged is not None else {})
+    record.uploaded = uploaded
     requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), raters)
     evaluations = strategy.aggregate_evaluate(number, grid.send_and_receive(requests))
     record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}
     record.verdicts = [asdict(verdict) for verdict in grid.take_verdicts()]
     if merged is None and replies:
-        reason = f"the aggregation made nothing of {len(replies)} replies"
+        reason = unmerged_reason(innermost(strategy), replies)
         verdict = Verdict("server", MessageType.TRAIN, "unmerged", reason)
         record.verdicts.append(asdict(verdict))
     return arrays, record
+
+
+def _details(strategy: Strategy, record: RoundRecord) -> dict[str, Any]:
+    found = round_details(strategy)
+    return {"delivered": list(record.sizes), **found} if found else {}
+
+
+def _tell_core(
+    strategy: Strategy, accepted: int, used: set[str], verdicts: Iterable[Verdict]
+) -> None:
+    """Tell a rule that allows for f attackers how many were found out."""
+    core = innermost(strategy)
+    if isinstance(core, ByzantineRule):
+        of_training = [v for v in verdicts if v.message_type == MessageType.TRAIN]
+        core.tell(accepted, len({v.identity for v in of_training if v.kind == "rejected"} - used))
 
 
 def _plain(metrics: MetricRecord | None) -> dict[str, Any]:

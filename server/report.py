@@ -5,12 +5,20 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from datasets.federated import load
 from server.certification import privacy_of
 from server.federation import FederatedRun
+from server.loop import RoundRecord
 from server.model import weights_sha256
+from strategies.attack_settings import ALWAYS, attackers_of
+from strategies.learn_settings import LEARNT
 from strategies.learning.metrics import floors
-from strategies.learning.task import feature_map, federation_of
+from strategies.learning.recognition import (
+    RATES,
+    confusion_names,
+    majority_share,
+    recall_names,
+)
+from strategies.learning.task import feature_map, federation_of, table_of
 from strategies.settings import Settings
 
 MEAN_RULE_THRESHOLD = 3.0
@@ -27,21 +35,56 @@ REPORTED = (
 )
 
 
+def reported(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the metrics that a run's model is judged by."""
+    if not settings.is_learning:
+        return REPORTED
+    return (*RATES, *recall_names(LEARNT), *confusion_names(LEARNT))
+
+
 def run_entry(run: FederatedRun) -> dict[str, Any]:
     """Return one element of ``runs`` in result.json."""
-    final = {key: finite(run.final[key]) for key in REPORTED}
+    final = {key: finite(run.final[key]) for key in reported(run.settings)}
     final |= {"seconds": run.seconds, "weights_sha256": weights_sha256(run.weights)}
     return {
         "strategy": run.settings.strategy,
-        "cell": {"epsilon": run.settings.epsilon if run.settings.private else None},
+        "cell": cell_of(run.settings),
         "seed": run.settings.seed,
         "clients": run.settings.clients,
+        "attack": _attack(run),
         "records": {"smallest_shard": min(run.sizes), "total": sum(run.sizes)},
-        "rounds": [finite_values(record.as_dict()) for record in run.rounds],
+        "rounds": [_round(record) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
         "market": _market(run),
     }
+
+
+def cell_of(settings: Settings) -> dict[str, Any]:
+    """Return what tells a run from others of its strategy: eps, and who attacks how."""
+    cell: dict[str, Any] = {"epsilon": settings.epsilon if settings.private else None}
+    if not settings.attack:
+        return cell
+    cell |= {"attack": settings.attack, "attackers": len(attackers_of(settings))}
+    if settings.attack_schedule != ALWAYS:
+        cell["attack_schedule"] = settings.attack_schedule
+    return cell
+
+
+def _attack(run: FederatedRun) -> dict[str, Any]:
+    """Return who attacked how; empty where nobody was told to."""
+    if not run.settings.attack:
+        return {}
+    return {
+        "name": run.settings.attack,
+        "schedule": run.settings.attack_schedule,
+        "attackers": list(run.attackers),
+    }
+
+
+def _round(record: RoundRecord) -> dict[str, Any]:
+    found = finite_values(record.as_dict())
+    return found | ({"trust": record.trust} if record.trust else {})
 
 
 def _market(run: FederatedRun) -> dict[str, Any]:
@@ -61,11 +104,23 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
     settings = run.settings
     table = federation_of(settings).table
     mapping = feature_map(table, settings)
+    classes: list[str] | dict[str, str]
+    kind = "linear SVM, score = <weights, features>; positive class when above 0"
+    use = "research only: not a medical device, not validated for diagnosis"
+    if settings.is_learning:
+        kind = (
+            "one-versus-rest linear SVM: weights class after class, score = <weights of the "
+            "class, features>; the class of the highest score"
+        )
+        classes = list(table.classes)
+        use = "research only: not for driving, trained on scenes of three kinds of road users"
+    else:
+        classes = {"negative": table.classes[0], "positive": table.classes[1]}
     return {
-        "model": "linear SVM, score = <weights, features>; positive class when above 0",
+        "model": kind,
         "dataset": table.name,
         "attributes": list(table.feature_names),
-        "classes": {"negative": table.classes[0], "positive": table.classes[1]},
+        "classes": classes,
         "features": {
             "map": mapping.name,
             "low": list(mapping.low),
@@ -75,15 +130,24 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
         },
         "settings": settings.shown(),
         "privacy": privacy_of(run),
-        "held_out": {key: finite(run.final[key]) for key in REPORTED},
+        "held_out": {key: finite(run.final[key]) for key in reported(settings)},
         "versions": versions(),
-        "use": "research only: not a medical device, not validated for diagnosis",
+        "use": use,
     }
 
 
 def floors_of(settings: Settings) -> dict[str, float]:
-    """Return the floors of the table the settings read (the mean rule is BCWD's)."""
-    table = load(settings.data, settings.schema, settings.missing)
+    """Return the floors of the table the settings read (the mean rule is BCWD's).
+
+    On CARRADA's objects: the commonest class, and the class whose published medians are nearest.
+    """
+    table = table_of(settings)
+    if settings.is_learning:
+        from datasets.carrada.nearest_rule import nearest_class
+
+        named = nearest_class(table.features, table.feature_names)
+        right = float((named == table.labels).mean())
+        return {"majority": majority_share(table.labels), "nearest_rule": right}
     found = asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD))
     return found if not settings.schema else {"majority": found["majority"]}
 

@@ -10,13 +10,17 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from math import inf, isfinite
 from typing import Any, Self
 
+from strategies.attack_settings import AttackFields, settle_attack
+from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
 from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
+from strategies.setting_fields import is_import_path
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
+from strategies.trust_settings import TrustFields, check_trust, settled
 
 DATASETS = ("bcwd", "carrada")
 
@@ -34,7 +38,10 @@ class _CoreSettings:
 
     strategy: str = _setting("global-dp", "what to run", "named composition to start from")
     dataset: str = _setting(
-        "bcwd", "what to run", "data set of the clients; carrada: a market", choices=DATASETS
+        "bcwd",
+        "what to run",
+        "data set of the clients; carrada: a market, or a model by --task learn",
+        choices=DATASETS,
     )
     clients: int = _setting(
         20, "what to run", "number of clinics V; on carrada of devices N", minimum=1
@@ -65,8 +72,8 @@ class _CoreSettings:
     split: str = _setting(
         "record",
         "data",
-        "how the held-out fifth is cut; by record, one patient can be on both sides",
-        choices=("record", "patient"),
+        "how the held-out fifth is cut; by record, one patient (or track) can be on both sides",
+        choices=("record", "patient", "track", "sequence"),
     )
     test_fraction: float = _setting(
         0.2, "data", "share held out at the server", above=0.0, below=1.0
@@ -74,8 +81,9 @@ class _CoreSettings:
     partition: str = _setting(
         "iid",
         "data",
-        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels",
-        choices=("iid", "sizes", "dirichlet"),
+        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels; "
+        "sequence: whole recordings",
+        choices=("iid", "sizes", "dirichlet", "sequence"),
     )
     sizes: str = _setting(
         "", "data", "relative shard sizes, one per clinic (partition sizes; none: 1,2,...,V)"
@@ -98,7 +106,11 @@ class _CoreSettings:
     l2: float = _setting(0.001, "model", "weight of the L2 term, bias included", minimum=0.0)
 
     aggregation: str = _setting(
-        "fedavg", "aggregation", "Flower strategy that merges the uploads", choices=AGGREGATIONS
+        "fedavg",
+        "aggregation",
+        "Flower strategy that merges the uploads, or module:Name of your own",
+        choices=AGGREGATIONS,
+        importable=True,
     )
     byzantine: int = _setting(
         0, "aggregation", "f, attackers that krum, multikrum and bulyan allow for", minimum=0
@@ -126,8 +138,8 @@ class _CoreSettings:
     unit: str = _setting(
         "record",
         "privacy",
-        "what a guarantee protects; patient cuts shards and split by patient id",
-        choices=("record", "patient"),
+        "what a guarantee protects; patient (or track) cuts shards and split by patient id",
+        choices=("record", "patient", "track"),
     )
     noise: str = _setting(
         "seeded",
@@ -242,8 +254,8 @@ class _CoreSettings:
 
     @property
     def split_unit(self) -> str:
-        """Return what the held-out set is cut by: the unit patient implies patient."""
-        return "patient" if self.unit == "patient" else self.split
+        """Return what the held-out set is cut by: the unit patient or track implies itself."""
+        return self.unit if self.split == "record" else self.split
 
     @property
     def private(self) -> bool:
@@ -294,7 +306,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, _CoreSettings):
+class Settings(LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -306,13 +318,34 @@ class Settings(MarketFields, _CoreSettings):
     def __post_init__(self) -> None:
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
+        object.__setattr__(self, "attack", settle_attack(self))
+        for name, value in settled(self).items():
+            object.__setattr__(self, name, value)
         if self.is_market:
             check_market(self)
+        else:
+            check_learning(self)
+        check_trust(self)
 
     @property
     def is_market(self) -> bool:
         """Return whether this is a market of devices and users, not a model of clinics."""
-        return self.dataset == "carrada"
+        return self.dataset == "carrada" and self.task == "twin"
+
+    @property
+    def is_learning(self) -> bool:
+        """Return whether this is a model of CARRADA's object classes."""
+        return self.dataset == "carrada" and self.task == "learn"
+
+    @property
+    def hinges(self) -> int:
+        """Return K, how many hinges each record has: one for every class beyond two."""
+        return len(LEARNT) if self.is_learning else 1
+
+    @property
+    def releases(self) -> int:
+        """Return how many uploads of a clinic its epsilon is spread over, at most T."""
+        return min(self.uploads or self.rounds, self.rounds)
 
     @property
     def nodes(self) -> int:
@@ -377,7 +410,8 @@ def _checked(item: Field[Any], value: Any) -> Any:
             f"{name} must be {_kind_name(kind)}, got {value!r} ({type(value).__name__})"
         )
     meta = item.metadata
-    if meta["choices"] and value not in meta["choices"]:
+    own = meta["importable"] and is_import_path(value)
+    if meta["choices"] and value not in meta["choices"] and not own:
         hint = nearest(str(value), meta["choices"])
         raise SettingsError(f"{name}: unknown value {value!r}{hint}")
     if isinstance(value, float) and not isfinite(value):

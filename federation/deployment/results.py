@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from federation.commands import draw_run
+from federation.fingerprint import all_versions
 from federation.market_runs import summary_of_markets
+from federation.outputs import fresh
 from federation.repeat import Repetition, of_run
 from federation.results import baselines_of, summary_of_runs, to_json, write_rounds, write_text
 from server.federation import FederatedRun
 from server.frames import run_from_value
 from server.model import save_model, weights_sha256
-from server.report import versions
 from strategies.learning.task import federation_of
 from strategies.settings import Settings
 
@@ -29,13 +30,13 @@ def write_model(out: Path, value: Mapping[str, Any]) -> tuple[dict[str, Any], di
     repetitions = _with_baselines(run)
     result: dict[str, Any] = {
         "settings": run.settings.shown(),
-        "versions": {**versions(), "server": value["versions"]},
+        "versions": {**all_versions(), "server": value["versions"]},
         "floors": dict(value["floors"]),
         "baselines": baselines_of(repetitions) if repetitions else {},
         "runs": [entry],
         "summary": summary_of_runs([entry]),
     }
-    out.mkdir(parents=True, exist_ok=True)
+    fresh(out)
     write_rounds(out, [entry])
     save_model(out, run.weights, value["card"])
     write_text(out / "result.json", to_json(result))
@@ -54,13 +55,13 @@ def write_market(
     entry = dict(value["entry"])
     result: dict[str, Any] = {
         "settings": Settings.from_mapping(value["settings"], "result").as_dict(),
-        "versions": {**versions(), "server": value["versions"]},
+        "versions": {**all_versions(), "server": value["versions"]},
         "floors": {},
         "baselines": {},
         "runs": [entry],
         "summary": summary_of_markets([entry]),
     }
-    out.mkdir(parents=True, exist_ok=True)
+    fresh(out)
     text = str(value["ledger"])
     paths = {"result": out / "result.json", "ledger": out / "ledger.jsonl"}
     paths["rounds"] = write_rounds(out, [entry])
