@@ -26,8 +26,13 @@ Federations of parties that do not trust each other, on Flower.
   {prog} predict --model DIR FILE   diagnose new records with a trained model
   {prog} audit privacy         attack a mechanism: does it keep what it claims?
   {prog} audit auction         search for lies that pay, with the server's checks on and off
-    bad = UsageError | SettingsError | DataError | OutputError | ModelError | DatabaseError
-    if isinstance(fault, bad | DeploymentError):
+  {prog} keys --host NAME      separate machines: make keys and certificates
+  {prog} server                run the server: encrypted, for registered clients
+  {prog} client --keys DIR     run a client with this machine's own data
+  {prog} submit [flags]        send a run to a server
+  {prog} doctor --keys DIR     check keys, clocks, ports, versions, data
+  {prog} runs list             the runs in the results databases under runs/; runs show N,
+                               runs export --out DIR; runs show --ledger F: privacy spent
   {prog} test                  the test suite
 
 Each command has its own --help with all flags. Without a command, flags are those of simulate.
