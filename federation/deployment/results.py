@@ -22,7 +22,9 @@ from strategies.learning.task import federation_of
 from strategies.settings import Settings
 
 
-def write_model(out: Path, value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+def write_model(
+    out: Path, value: Mapping[str, Any], command: str
+) -> tuple[dict[str, Any], dict[str, Path]]:
     """Write result.json, rounds.csv, the model and its picture; return result and paths."""
     run = run_from_value(value)
     entry = dict(value["entry"])
@@ -35,6 +37,7 @@ def write_model(out: Path, value: Mapping[str, Any]) -> tuple[dict[str, Any], di
         "baselines": baselines_of(repetitions) if repetitions else {},
         "runs": [entry],
         "summary": summary_of_runs([entry]),
+        "command": command,
     }
     fresh(out)
     write_rounds(out, [entry])

@@ -27,6 +27,7 @@ from federation.deployment.results import write_market, write_model
 from federation.deployment.surroundings import address_from, is_loopback, joined
 from federation.flags import settings_from
 from federation.market_console import market_bar
+from federation.outputs import repeat_command
 from server.errors import RunFailed
 from server.frames import RESULT, FrameError, FrameReader, round_from_value
 from server.loop import RoundRecord
@@ -251,7 +252,7 @@ def _finish(options: argparse.Namespace, out: Path, value: dict[str, Any]) -> in
     if value.get("kind") == "market":
         result, paths, table = write_market(out, value)
     else:
-        result, paths = write_model(out, value)
+        result, paths = write_model(out, value, repeat_command("submit", options))
         table = print_run
     print_result(options, result, partial(table, result, paths))
     return 0
