@@ -85,12 +85,12 @@ def _exit_code(fault: Exception) -> int | None:
     from federation.deployment.errors import DeploymentError
     from federation.outputs import DatabaseError
     from federation.results import OutputError
-    from server.errors import RunFailed
+    from server.errors import RunFailed, StateError
     from server.model import ModelError
     from strategies.settings import SettingsError
 
-    bad = UsageError | SettingsError | DataError | OutputError | ModelError | DatabaseError
-    if isinstance(fault, bad | DeploymentError):
+    bad = (UsageError, SettingsError, DataError, OutputError, ModelError, DatabaseError)
+    if isinstance(fault, (*bad, StateError, DeploymentError)):
         return 2
     if isinstance(fault, Interrupted):
         return 130
@@ -102,9 +102,12 @@ def _exit_code(fault: Exception) -> int | None:
 
 
 def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
+    from federation.checkpoints import add_flags
+
     parser = _parser("simulate", "Run one federation and report it beside baselines and floors.")
     add_settings(parser)
     _add_output(parser)
+    add_flags(parser)
     _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
     _add_database(parser)
     parser.add_argument(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
 from federation.attack_console import start_lines
+from federation.checkpoints import keeper_from, settings_to_run
 from federation.console import print_run, round_bar, share_bar
 from federation.details import details_of, trace_of
 from federation.flags import UsageError, given, settings_from
@@ -49,7 +50,7 @@ class Interrupted(Exception):
 
 def simulate(options: argparse.Namespace) -> int:
     """Run one federation, repeat it over seeds for the interval, and report."""
-    settings = settings_from(options)
+    settings = settings_to_run(options)
     if settings.is_market:
         from federation.market_commands import simulate_market
 
@@ -67,17 +68,20 @@ def simulate(options: argparse.Namespace) -> int:
     check_database(options, out)
     if not shown:
         sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
+    keeper = keeper_from(options, settings, out)
     records: list[RoundRecord] = []
     started = now()
     try:
         with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
-            run = run_one(settings, all_of(records.append, show, log))
+            run = run_one(settings, all_of(records.append, show, log), keeper)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
         if any(record.round for record in records):
             stop = type(stop)(f"{stop}; {keep_rounds(out, settings, records)}")
         raise stop from None
+    finally:
+        keeper.close()
     repetitions = _repeat(run, seeds, shown)
     runs, summary = single_run_entries(run, repetitions)
     details = details_of(records)

@@ -23,6 +23,7 @@ from server.market_report import market_entry
 from server.model import save_model
 from server.prompt_grid import PromptGrid
 from server.report import card_of, run_entry
+from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.presets import from_run_config
 from strategies.settings import Settings
 
@@ -33,7 +34,10 @@ Sink = Callable[[FederatedRun | MarketOutcome], None]
 
 
 def make_app(
-    on_round: OnRound | None = None, sink: Sink | None = None, settings: Settings | None = None
+    on_round: OnRound | None = None,
+    sink: Sink | None = None,
+    settings: Settings | None = None,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> ServerApp:
     """Return a ServerApp that reports rounds and its result to the caller's functions.
 
@@ -45,6 +49,8 @@ def make_app(
         Receives the finished run; the default logs and saves it.
     settings : Settings, optional
         Used instead of the run config where the backend passes none on.
+    keeper : Keeper
+        Keeps every round of the run.
     """
     application = ServerApp()
 
@@ -58,9 +64,11 @@ def make_app(
             grid = PromptGrid(grid)
         run: FederatedRun | MarketOutcome
         if chosen.is_market:
-            run = run_market(grid, chosen, told or _log_market_round, deployed=deployed)
+            told = told or _log_market_round
+            run = run_market(grid, chosen, told, deployed=deployed, keeper=keeper)
         else:
-            run = run_federation(grid, chosen, told or _log_round, deployed=deployed)
+            told = told or _log_round
+            run = run_federation(grid, chosen, told, deployed=deployed, keeper=keeper)
         if deployed:
             emit_result(run)
         elif sink is None:

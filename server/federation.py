@@ -20,6 +20,7 @@ from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from server.secure_replies import secure_judges
+from server.state.keeper import NOTHING_KEPT, Keeper
 from server.trust import selects
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
@@ -34,6 +35,7 @@ from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.secure_aggregation import SecureAggregation
+from strategies.wrappers.state import Layers
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -77,6 +79,7 @@ def run_federation(
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
     *,
     deployed: bool = False,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
 
@@ -92,6 +95,8 @@ def run_federation(
         Puts further strategy wrappers around the outside.
     deployed : bool
         Whether clients are machines with keys: their number is what the settings say.
+    keeper : Keeper
+        Keeps every round, and gives back those of a run that was killed.
 
     Raises
     ------
@@ -99,6 +104,7 @@ def run_federation(
         When clients are missing or no reply could be used.
     """
     started = perf_counter()
+    keeper.prepare(grid)
     registry = enrol(
         grid,
         settings.clients,
@@ -129,8 +135,13 @@ def run_federation(
         judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
+    progress = keeper.resume(
+        registry, {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    )
     try:
-        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+        arrays, rounds = run_rounds(
+            strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress
+        )
     except OwnStrategyFailed as fault:
         raise RunFailed(str(fault)) from fault
     return FederatedRun(
@@ -138,7 +149,7 @@ def run_federation(
         to_vector(arrays[MODEL]),
         rounds,
         registry.sizes,
-        perf_counter() - started,
+        perf_counter() - started + (progress.seconds if progress else 0.0),
         identities_of_attackers(settings, registry),
     )
 

@@ -212,7 +212,8 @@ class KnapsackAuction(StrategyWrapper):
     def _settle(self, server_round: int, replies: Sequence[Message]) -> list[Message]:
         """Release what was earned; return the replies of those who kept to their booking."""
         sale = self._sale
-        if sale is None:
+        if sale is None:  # nobody was asked: what the round before sold is not sold again
+            self.last = AuctionRound()
             return []
         where = {node: place for place, node in enumerate(sale.nodes)}
         verified, used = np.zeros((2, len(sale.nodes)), np.int64)

@@ -176,6 +176,18 @@ class ReputationSelection(StrategyWrapper):
         reputation = self.ledger.reputation()
         return {name: float(reputation[row]) for name, row in self._rows.items()}
 
+    def state(self) -> dict[str, Any]:
+        """Return the evidence in the window, and whose it is."""
+        return {"names": list(self._rows), **self.ledger.state()}
+
+    def restore(self, state: Any) -> None:
+        """Put back what :meth:`state` returned: reputations belong to names, not to nodes."""
+        self._rows = {str(name): row for row, name in enumerate(state["names"])}
+        self.ledger = ReputationLedger(
+            len(self._rows), self.settings.users, self.settings.reputation
+        )
+        self.ledger.restore(state)
+
     def _admit(self, nodes: Sequence[int]) -> None:
         for node in nodes:
             self._rows.setdefault(self.name(node), len(self._rows))
