@@ -78,6 +78,7 @@ def run_federation(
     on_round: OnRound = lambda _: None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
     *,
+    deployed: bool = False,
     keeper: Keeper = NOTHING_KEPT,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
@@ -92,6 +93,8 @@ def run_federation(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
     keeper : Keeper
         Keeps every round, and gives back those of a run that was killed.
 
@@ -107,6 +110,7 @@ def run_federation(
         settings.clients,
         minimum=settings.min_records,
         simulated=settings.backend == "ray",
+        deployed=deployed,
     )
     if len(registry) != settings.clients:
         settings = settings.changed(clients=len(registry))

@@ -68,6 +68,7 @@ def run_market(
     on_round: OnRound = lambda _: None,
     wrap: Wrap = lambda strategy: strategy,
     *,
+    deployed: bool = False,
     keeper: Keeper = NOTHING_KEPT,
 ) -> MarketOutcome:
     """Run one market over a Flower grid.
@@ -82,6 +83,8 @@ def run_market(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
     keeper : Keeper
         Keeps every round, and gives back those of a run that was killed.
 
@@ -92,7 +95,7 @@ def run_market(
     """
     started = perf_counter()
     keeper.prepare(grid)
-    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray")
+    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray", deployed=deployed)
     settings = _as_enrolled(settings, registry)
     name = names_of(registry)
     ledger = build_layers(settings, registry, name)
