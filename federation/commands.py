@@ -93,7 +93,7 @@ def simulate(options: argparse.Namespace) -> int:
     picture = draw_run(out, result, run.settings, records, repetitions)
     write_result(out, result, run)
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
-    paths["model"] = out / "model.npz"
+    paths |= {"model": out / "model.npz", **_clinics(out, runs[0])}
     place = record_run(options, out, run.settings, runs[0], details, started)
     print_result(options, result, partial(print_run, result, {**paths, "database": place}))
     if len(repetitions) < len(seeds):
@@ -153,6 +153,14 @@ def reproduce(options: argparse.Namespace) -> int:
         from federation.market_commands import reproduce_market
 
         return reproduce_market(options)
+    if what == "trust-under-attack":
+        from federation.trust_commands import reproduce_trust
+
+        return reproduce_trust(options)
+    if options.rules or options.levels or options.attacks or options.resume:
+        raise UsageError(
+            f"--rules, --levels, --attacks and --resume are of trust-under-attack, not {what}"
+        )
     if what == "privacy-table":
         return _reproduce_table(options)
     if what == "privacy-mechanisms":
@@ -187,6 +195,7 @@ REPRODUCIBLE = (
     "privacy-mechanisms",
     "market-fig4",
     "market-fig5",
+    "trust-under-attack",
 )
 
 
@@ -338,6 +347,15 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
             tell(record)
 
     return call
+
+
+def _clinics(out: Path, entry: dict[str, Any]) -> dict[str, Path]:
+    """Draw each clinic over time where clinics are selected."""
+    if "trust" not in entry["rounds"][-1]:
+        return {}
+    from federation.trust_figures import draw_clinics_of
+
+    return {"clinics": draw_clinics_of(out, entry)}
 
 
 def draw_run(
