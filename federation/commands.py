@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from datasets.errors import DataError
 from federation.console import print_comparison, print_run, round_bar, share_bar
 from federation.flags import UsageError, given, read_config, settings_from
+from federation.live.view import View, run_source, watching
 from federation.results import (
     baselines_of,
     check_out,
@@ -53,11 +54,19 @@ def simulate(options: argparse.Namespace) -> int:
         from federation.ledgers import check_ledger
 
         check_ledger(settings.ledger)
+    with watching(options, out, run_source(settings)) as live:
+        return _simulate(options, settings, seeds, out, live)
+
+
+def _simulate(
+    options: argparse.Namespace, settings: Settings, seeds: list[int], out: Path, live: View
+) -> int:
     shown = options.quiet or options.json
     records: list[RoundRecord] = []
     try:
         with round_bar(settings, shown) as show:
-            run = run_one(settings, _both(records.append, show))
+            run = run_one(settings, _both(_both(records.append, show), live.round))
+        live.say("all rounds done; now the figures beside it")
         repetitions = _repeat(run, seeds, shown)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None

@@ -11,6 +11,7 @@ from federation.commands import Interrupted, out_from, print_result, seeds_from
 from federation.compare import build_grid
 from federation.console import share_bar
 from federation.flags import UsageError, given, read_config
+from federation.live.view import View, run_source, watching
 from federation.market_console import market_bar, print_market, print_markets
 from federation.market_figures import draw_market
 from federation.market_reproduce import COMPARED, market_figure
@@ -31,6 +32,13 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     check_data(settings)
+    with watching(options, out, run_source(settings)) as live:
+        return _simulate(options, settings, seeds, out, live)
+
+
+def _simulate(
+    options: argparse.Namespace, settings: Settings, seeds: list[int], out: Path, live: View
+) -> int:
     quiet = options.quiet or options.json
     records: list[RoundRecord] = []
     try:
@@ -39,8 +47,10 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
             def on_round(record: RoundRecord) -> None:
                 records.append(record)
                 show(record)
+                live.round(record)
 
             outcome = run_market_one(settings, on_round)
+        live.say("all rounds done; now the figures beside it")
         repeated = _repeat(outcome.settings, seeds, quiet)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None

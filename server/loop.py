@@ -16,6 +16,7 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
+from strategies.wrappers.base import round_details
 from strategies.wrappers.protocol import EXHAUSTED
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
@@ -27,7 +28,9 @@ class RoundRecord:
     """What one round did.
 
     ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
-    that were not used.
+    that were not used; ``details`` what the layers did, as
+    :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won, was
+    paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
     """
 
     round: int
@@ -35,6 +38,7 @@ class RoundRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
@@ -69,6 +73,7 @@ def run_rounds(
         started = perf_counter()
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
+        record.details = _details(strategy, record)
         record.seconds = perf_counter() - started
         if not record.sizes and _all_refused(record):
             raise _refused(record)
@@ -100,6 +105,11 @@ def _one_round(
         verdict = Verdict("server", MessageType.TRAIN, "unmerged", reason)
         record.verdicts.append(asdict(verdict))
     return arrays, record
+
+
+def _details(strategy: Strategy, record: RoundRecord) -> dict[str, Any]:
+    found = round_details(strategy)
+    return {"delivered": list(record.sizes), **found} if found else {}
 
 
 def _plain(metrics: MetricRecord | None) -> dict[str, Any]:

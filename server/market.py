@@ -97,6 +97,7 @@ def run_market(
             if not record.sizes:
                 record.verdicts.append(_nothing_sold(ledger))
             ledger.note(record)
+            record.details = ledger.rows[-1]
         on_round(record)
 
     nothing = ArrayRecord({TWIN: to_array(np.zeros(0))})

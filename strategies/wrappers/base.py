@@ -6,6 +6,7 @@ concern is one small file. Configuring goes outside in, results come back inside
 
 from collections.abc import Iterable
 from logging import INFO
+from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.common.logger import log
@@ -49,6 +50,15 @@ class StrategyWrapper(Strategy):
         """Let the inner strategy merge the evaluations."""
         return self.inner.aggregate_evaluate(server_round, replies)
 
+    def round_details(self) -> dict[str, Any]:
+        """Return what this layer did in the last round, by lasting names, for who watches a run.
+
+        Plain values under the names that the results database and the pages know: offers
+        ``{name: [price, value, channels]}``, promised, paid and reputations ``{name: number}``,
+        delivered and trusted ``[name]``, ratings ``{name: [visited, complained]}``.
+        """
+        return {}
+
     def describe(self) -> str:
         """Return one line that names this layer and its settings."""
         return type(self).__name__
@@ -64,6 +74,13 @@ def innermost(strategy: Strategy) -> Strategy:
     while isinstance(strategy, StrategyWrapper):
         strategy = strategy.inner
     return strategy
+
+
+def round_details(strategy: Strategy) -> dict[str, Any]:
+    """Return what all layers did in the last round; an outer layer's word wins."""
+    if not isinstance(strategy, StrategyWrapper):
+        return {}
+    return round_details(strategy.inner) | strategy.round_details()
 
 
 def averages_linearly(strategy: Strategy) -> bool:

@@ -8,7 +8,7 @@ appraisal, and a delivery that takes more channels than were booked is neither u
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -230,6 +230,14 @@ class KnapsackAuction(StrategyWrapper):
         self.last.overbooked = tuple(over)
         self._sale = None
         return kept
+
+    def round_details(self) -> dict[str, Any]:
+        """Return offers, promises and payments of the last round."""
+        offers = {
+            who: [offer.price, offer.value, offer.channels]
+            for who, offer in self.last.offers.items()
+        }
+        return {"offers": offers, "promised": self.last.promised, "paid": self.last.paid}
 
     def describe(self) -> str:
         """Return the settings in one line."""

@@ -7,7 +7,7 @@ turns the users' complaints about it into blame (Algorithm 1) and new reputation
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -240,6 +240,10 @@ class ReputationSelection(StrategyWrapper):
         broke = [self._rows[name] for name in self.last.breaches]
         negative[broke] = self.settings.users
         self.ledger.record_counts(positive, negative)
+
+    def round_details(self) -> dict[str, Any]:
+        """Return reputations before the last round and who was let in."""
+        return {"reputations": self.last.reputations, "trusted": list(self.last.trusted)}
 
     def describe(self) -> str:
         """Return the constants in one line."""
