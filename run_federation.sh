@@ -14,6 +14,7 @@ root=$(cd "$(dirname "$self")" && pwd -P)
 venv=$root/.venv
 python=$venv/bin/python
 stamp=$venv/.set-up
+extras=$venv/.extras
 
 die() {
   printf 'error: %s\n' "$1" >&2
@@ -72,7 +73,7 @@ set_up() {
     rm -rf "$venv"
     "$base" -m venv "$venv" >>"$log" 2>&1 || die "python -m venv failed, see $log" 1
   fi
-  if ! { install_torch && install -e "$root[dev]"; }; then
+  if ! { install_torch && install -e "$root[dev$(cat "$extras" 2>/dev/null)]"; }; then
     tail -n 5 "$log" >&2
     die "set-up failed, see $log; is the network there? Run the command again to continue" 1
   fi
@@ -95,12 +96,33 @@ ensure_set_up() {
   fi
 }
 
+# Optional extras of pyproject.toml, kept when the environment is refreshed: setup NAME...
+add_extras() {
+  local name known
+  known=$(sed -n '/^\[project.optional-dependencies\]/,/^\[project.urls\]/s/^\([a-z]*\) = \[.*/\1/p' "$root/pyproject.toml" | grep -vx dev | paste -sd ' ' -)
+  for name in "$@"; do
+    case " $known " in *" $name "*) ;; *) die "setup: unknown extra '$name'; there are: $known" ;; esac
+  done
+  for name in "$@"; do
+    grep -qs ",$name\b" "$extras" || printf ',%s' "$name" >>"$extras"
+  done
+  log=$root/.venv-setup.log
+  : 2>/dev/null >"$log" || die "no permission to write in $root"
+  if ! install -e "$root[dev$(cat "$extras")]"; then
+    tail -n 5 "$log" >&2
+    die "installing $* failed, see $log; is the network there?" 1
+  fi
+  rm -f "$log"
+}
+
 ensure_set_up
 export FLWR_TELEMETRY_ENABLED=0 FLWR_DISABLE_UPDATE_CHECK=1
 export FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION=1 RAY_USAGE_STATS_ENABLED=0
 
 case ${1:-} in
   setup)
+    shift
+    [ $# -eq 0 ] || add_extras "$@"
     exit 0
     ;;
   test)

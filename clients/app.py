@@ -6,6 +6,7 @@ On a market devices and users answer in its place (:mod:`clients.market_mods`).
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from clients.attack_mod import attack
 from clients.clinic import clinic_of
 from clients.ledger_mod import charge_upload
 from clients.market_mods import man_in_the_middle, serve_device, serve_hello, serve_user
@@ -20,7 +21,7 @@ from clients.messages import (
 from clients.noise_mod import clip_then_noise, noise_source
 from clients.private_training import private_upload
 from strategies.settings import CERTIFIED_PRIVACY
-from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.protocol import MODEL, ROUND
 from strategies.wrappers.vectors import to_array, to_vector
 
 LOCAL_EVALUATION = "local-evaluation"
@@ -45,7 +46,7 @@ def hello(message: Message, context: Context) -> Message:
     return Message(content, reply_to=message)
 
 
-@app.query("offer")
+@app.query("offer", mods=[attack])
 def offer(message: Message, context: Context) -> Message:
     """Say what this client would sell: a device its delivery, a clinic its next upload."""
     if clinic_settings(context).is_market:
@@ -57,13 +58,13 @@ def offer(message: Message, context: Context) -> Message:
     return bid(message, context)
 
 
-@app.train(mods=[man_in_the_middle, serve_device, charge_upload, clip_then_noise])
+@app.train(mods=[attack, man_in_the_middle, serve_device, charge_upload, clip_then_noise])
 def train(message: Message, context: Context) -> Message:
     """Train from the broadcast model; nothing leaves that is not noised and charged for.
 
     Under global-dp the mod clips and noises what this returns; the certified mechanisms noise
-    within their steps. The reply carries the model and the public record count, and no loss or
-    other exact figure of private records.
+    within their steps. The reply carries the model, the public record count and the round it
+    answers, and no loss or other exact figure of private records.
     """
     settings = clinic_settings(context)
     clinic = clinic_of(context, settings)
@@ -77,13 +78,13 @@ def train(message: Message, context: Context) -> Message:
     content = RecordDict(
         {
             "arrays": ArrayRecord({MODEL: to_array(weights)}),
-            "metrics": MetricRecord({"num-examples": clinic.weight}),
+            "metrics": MetricRecord({"num-examples": clinic.weight, ROUND: server_round}),
         }
     )
     return Message(content, reply_to=message)
 
 
-@app.evaluate(mods=[serve_user])
+@app.evaluate(mods=[attack, serve_user])
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the broadcast model locally and keep the result.
 

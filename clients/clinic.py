@@ -93,7 +93,7 @@ def clinic_of(context: Context, settings: Settings) -> Clinic:
     path = context.node_config.get("data-path")
     if path is not None:
         return _deployed(str(cast(str, path)), partition, settings)
-    return _simulated(partition, settings)
+    return simulated_clinic(partition, settings)
 
 
 def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
@@ -107,7 +107,14 @@ def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
     return Clinic(partition, features, records.labels, signed, units, weight, bound)
 
 
-def _simulated(partition: int, settings: Settings) -> Clinic:
+def simulated_clinic(partition: int, settings: Settings) -> Clinic:
+    """Return a clinic of the simulated partition, made once a run.
+
+    Raises
+    ------
+    datasets.errors.DataError
+        When the partition has no such part.
+    """
     clinics = _clinics_of(settings)
     if partition not in clinics:
         federation = federation_of(settings)

@@ -29,7 +29,8 @@ Federations of parties that do not trust each other, on Flower.
   {prog} predict --model DIR FILE   diagnose new records with a trained model
   {prog} audit privacy         attack a mechanism: does it keep what it claims?
   {prog} audit auction         search for lies that pay, with the server's checks on and off
-  {prog} runs show --ledger F  what each clinic has spent, over all runs on its data
+  {prog} runs list             the runs in the results databases under runs/; runs show N,
+                               runs export --out DIR; runs show --ledger F: privacy spent
   {prog} test                  the test suite
 
 Each command has its own --help with all flags. Without a command, flags are those of simulate.
@@ -78,12 +79,14 @@ def _run(words: list[str]) -> int:
 def _exit_code(fault: Exception) -> int | None:
     from datasets.errors import DataError
     from federation.commands import Interrupted
+    from federation.outputs import DatabaseError
     from federation.results import OutputError
     from server.errors import RunFailed
     from server.model import ModelError
     from strategies.settings import SettingsError
 
-    if isinstance(fault, UsageError | SettingsError | DataError | OutputError | ModelError):
+    bad = (UsageError, SettingsError, DataError, OutputError, ModelError, DatabaseError)
+    if isinstance(fault, bad):
         return 2
     if isinstance(fault, Interrupted):
         return 130
@@ -99,8 +102,13 @@ def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
     add_settings(parser)
     _add_output(parser)
     _add_seeds(parser, seeds, "seeds that the run is repeated over for mean and interval")
+    _add_database(parser)
+    parser.add_argument(
+        "--track",
+        metavar="NAME,...",
+        help="log every round to tensorboard, mlflow or wandb-offline, below --out",
+    )
     add_live_flags(parser)
-
     return parser, _command("simulate")
 
 
@@ -113,12 +121,20 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
         help="strategies to compare (default global-dp,fedavg; on carrada all but trusted)",
     )
     group.add_argument(
+        "--attacks", metavar="A,B", help="attacks to compare, none among them; see docs/attacks.md"
+    )
+    group.add_argument(
         "--sweep", action="append", metavar="NAME=V,V", help="setting and its values; repeatable"
     )
     add_settings(parser, without=("strategy",))
     _add_output(parser)
     _add_seeds(parser, "10", "paired seeds of each cell")
     _add_workers(parser)
+    _add_database(parser)
+    add_live_flags(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the finished runs of this comparison, go on"
+    )
     return parser, _command("compare")
 
 
@@ -180,17 +196,25 @@ def _live(_: str) -> tuple[Parser, Callable[[], Action]]:
 
 def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser = _parser(
-        "runs", "What clinics have spent over all runs.", "show --ledger FILE [--json]"
+        "runs",
+        "What the results databases hold: list them, show a run, export every table; with "
+        "--ledger, what clinics have spent over all runs on their data.",
+        "list|show [N]|export [flags]",
     )
-    parser.add_argument("what", metavar="show", help="show")
-    parser.add_argument("--ledger", required=True, metavar="FILE", help="ledger file or URL")
+    parser.add_argument("what", metavar="WHAT", help="list, show or export")
+    parser.add_argument("number", nargs="?", metavar="N", help="show: number of the run")
+    parser.add_argument("--dir", metavar="DIR", help="directory of a run (default: all in runs/)")
+    _add_database(parser)
+    parser.add_argument("--format", default="csv", metavar="NAME", help="export: csv or parquet")
+    parser.add_argument("--out", metavar="DIR", help="export: directory for the files")
+    parser.add_argument("--ledger", metavar="FILE", help="show: privacy ledger, file or URL")
     parser.add_argument("--delta", type=float, default=1e-5, metavar="X", help="default 1e-5")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     def action() -> Action:
-        from federation.ledgers import show
+        from federation.runs_command import export_runs, list_runs, show_run
 
-        return _only("runs", {"show": show})
+        return _only("runs", {"list": list_runs, "show": show_run, "export": export_runs})
 
     return parser, action
 
@@ -283,6 +307,15 @@ def _add_output(parser: Parser) -> None:
 
 def _add_seeds(parser: Parser, default: str, text: str) -> None:
     parser.add_argument("--seeds", default=default, metavar="N", help=f"{text} (default {default})")
+
+
+def _add_database(parser: Parser) -> None:
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="results database, a file or SQLAlchemy URL (default: results.db in --out; also "
+        "FEDERATION_DATABASE)",
+    )
 
 
 def _positive(text: str) -> int:

@@ -3,15 +3,20 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
-from federation.console import print_comparison, print_run, round_bar, share_bar
-from federation.flags import UsageError, given, read_config, settings_from
+from federation.attack_console import start_lines
+from federation.console import print_run, round_bar, share_bar
+from federation.details import details_of, ledger_text, trace_of
+from federation.flags import UsageError, given, settings_from
 from federation.live.view import View, run_source, watching
+from federation.outputs import fresh, now, repeat_command
+from federation.recording import check_database, record_run
 from federation.results import (
     baselines_of,
     check_out,
@@ -23,12 +28,14 @@ from federation.results import (
     write_text,
 )
 from federation.runner import run_one
+from federation.tracking import tracked, trackers_from
 from server.errors import RunFailed
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from strategies.learning.task import federation_of
-from strategies.presets import compose
+from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, flag
+from strategies.wrappers.aggregation import build_aggregation
 
 if TYPE_CHECKING:
     from federation.repeat import Repetition
@@ -50,37 +57,61 @@ def simulate(options: argparse.Namespace) -> int:
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     check_classes(settings)  # refuse unusable data before anything is shown or written
+    check_strategy(settings)
+    trackers = trackers_from(options.track)
     if settings.ledger:
         from federation.ledgers import check_ledger
 
         check_ledger(settings.ledger)
+    check_database(options, out)
     with watching(options, out, run_source(settings)) as live:
-        return _simulate(options, settings, seeds, out, live)
+        return _simulate(options, settings, seeds, out, trackers, live)
 
 
 def _simulate(
-    options: argparse.Namespace, settings: Settings, seeds: list[int], out: Path, live: View
+    options: argparse.Namespace,
+    settings: Settings,
+    seeds: list[int],
+    out: Path,
+    trackers: tuple[str, ...],
+    live: View,
 ) -> int:
     shown = options.quiet or options.json
+    if not shown:
+        sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
     records: list[RoundRecord] = []
+    started = now()
     try:
-        with round_bar(settings, shown) as show:
-            run = run_one(settings, _both(_both(records.append, show), live.round))
+        with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
+            run = run_one(settings, all_of(records.append, show, log, live.round))
         live.say("all rounds done; now the figures beside it")
-        repetitions = _repeat(run, seeds, shown)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
         if any(record.round for record in records):
             stop = type(stop)(f"{stop}; {_keep_rounds(out, settings, records)}")
         raise stop from None
+    repetitions = _repeat(run, seeds, shown)
     runs, summary = single_run_entries(run, repetitions)
+    details = details_of(records)
+    if details:
+        runs[0]["trace"] = trace_of(details, runs[0])
     result = result_of(run.settings, runs, summary, baselines_of(repetitions))
-    write_result(out, result, run)
+    result["command"] = repeat_command("simulate", options)
+    fresh(out)
     picture = _draw_run(out, result, run.settings, records, repetitions)
+    write_result(out, result, run)
+    if details:
+        write_text(out / "ledger.jsonl", ledger_text(records))
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
     paths["model"] = out / "model.npz"
-    print_result(options, result, partial(print_run, result, paths))
+    place = record_run(options, out, run.settings, runs[0], details, started)
+    print_result(options, result, partial(print_run, result, {**paths, "database": place}))
+    if len(repetitions) < len(seeds):
+        raise Interrupted(
+            f"interrupted after {len(repetitions)} of {len(seeds)} seeds: the run, its model and "
+            f"what these seeds give are in {out}"
+        )
     return 0
 
 
@@ -99,62 +130,23 @@ def check_classes(settings: Settings) -> None:
         )
 
 
+def check_strategy(settings: Settings) -> None:
+    """Refuse a strategy of the user's own that cannot be imported or made.
+
+    Raises
+    ------
+    SettingsError
+        With the import error, in one line.
+    """
+    if is_import_path(settings.aggregation):
+        build_aggregation(settings)
+
+
 def compare(options: argparse.Namespace) -> int:
-    """Run a grid of strategies, swept settings and paired seeds on all cores."""
-    from federation.compare import build_grid, parse_sweeps, run_cell, summarise_grid
-    from federation.parallel import map_parallel
+    """Run a grid of strategies, attacks, swept settings and paired seeds on all cores."""
+    from federation.compare_command import compare as run_grid
 
-    sweeps = parse_sweeps(options.sweep or [])
-    overrides, preset = given(options), options.preset
-    if options.config is not None:
-        listed = read_config(Path(options.config))
-        named = listed.pop("preset", None)
-        preset = preset or (None if named is None else str(named))
-        listed.pop("strategy", None)
-        overrides = listed | overrides
-    if overrides.get("dataset") == "carrada":
-        from federation.market_commands import compare_markets
-
-        return compare_markets(options, sweeps, overrides, preset)
-    options.strategies = options.strategies or "global-dp,fedavg"
-    names = [name.strip() for name in options.strategies.split(",") if name.strip()]
-    if not names or len(set(names)) != len(names):
-        raise UsageError(
-            f"--strategies {options.strategies!r}: name each strategy once, with commas"
-        )
-    seeds = seeds_from(options, compose(names[0], overrides, preset).seed)
-    grid = build_grid(names, sweeps, seeds, overrides, preset)
-    out = out_from(options, "compare")
-    for cell in grid[:: len(seeds)]:
-        federation_of(cell.settings)
-    done: list[dict[str, Any]] = []
-    interrupted = False
-    try:
-        with share_bar(f"{len(grid)} runs", options.quiet or options.json) as show:
-            map_parallel(run_cell, grid, options.workers, show, keep=done.append)
-    except KeyboardInterrupt:
-        interrupted = True
-        if not done:
-            raise Interrupted(
-                "interrupted before a run was finished: nothing was written"
-            ) from None
-    order = {(c.settings.strategy, c.swept, c.settings.seed): n for n, c in enumerate(grid)}
-    done.sort(key=lambda run: order[run["strategy"], tuple(run["swept"].items()), run["seed"]])
-    result = result_of(grid[0].settings, done, summarise_grid(done, names[0]), {})
-    if interrupted:
-        out.mkdir(parents=True, exist_ok=True)
-        write_text(out / "interrupted.json", to_json(result))
-        raise Interrupted(
-            f"interrupted with {len(done)} of {len(grid)} runs finished; they are kept in "
-            f"{out / 'interrupted.json'}"
-        )
-    write_result(out, result)
-    from federation.figures import draw_comparison
-
-    picture = draw_comparison(out, result, next(iter(sweeps), None))
-    paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
-    print_result(options, result, partial(print_comparison, result, paths))
-    return 0
+    return run_grid(options)
 
 
 def reproduce(options: argparse.Namespace) -> int:
@@ -208,6 +200,9 @@ REPRODUCIBLE = (
 
 
 _NOT_OF_FIGURES = {
+    "attack",
+    "attack_schedule",
+    "attackers",
     "backend",
     "ledger",
     "max_epsilon",
@@ -322,19 +317,25 @@ def out_from(options: argparse.Namespace, name: str) -> Path:
 def _repeat(run: FederatedRun, seeds: Sequence[int], quiet: bool) -> list["Repetition"]:
     from federation.repeat import of_run, repeat
 
+    """Return the run and its repetitions; Ctrl-C ends them early and loses none."""
     found = [of_run(run)]
     if len(seeds) > 1:
-        with share_bar(f"the same over {len(seeds)} seeds", quiet) as show:
+        with (
+            suppress(KeyboardInterrupt),
+            share_bar(f"the same over {len(seeds)} seeds", quiet) as show,
+        ):
             for number, seed in enumerate(seeds[1:], start=2):
                 found.append(repeat(run.settings, seed))
                 show(number / len(seeds))
     return found
 
 
-def _both(first: Callable[[RoundRecord], None], second: Callable[[RoundRecord], None]) -> Any:
+def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None]:
+    """Return one callback that tells each of ``told`` of a round."""
+
     def call(record: RoundRecord) -> None:
-        first(record)
-        second(record)
+        for tell in told:
+            tell(record)
 
     return call
 

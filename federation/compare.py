@@ -1,5 +1,6 @@
-"""The grid of a comparison: strategies x swept settings x seeds, on all cores, paired by seed."""
+"""The grid of a comparison: strategies x attacks x swept settings x seeds, paired by seed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
@@ -7,13 +8,13 @@ from typing import Any
 
 from federation.flags import UsageError, convert
 from federation.results import summary_of_runs
-from federation.runner import run_one
-from federation.statistics import paired_difference
-from server.report import run_entry
+from federation.statistics import paired_difference, pick
 from strategies.presets import compose
 from strategies.settings import Settings, SettingsError, nearest
 
-FIXED = frozenset({"strategy", "seed", "backend"})
+FIXED = frozenset({"strategy", "seed", "backend", "dataset", "ledger"})
+MAX_RUNS = 1_000_000
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,31 @@ class Cell:
 
     settings: Settings
     swept: tuple[tuple[str, Any], ...]
+
+    def __str__(self) -> str:
+        """Return what to call the cell in a message."""
+        return named(self.settings.strategy, self.swept)
+
+
+def named(strategy: str, swept: Sequence[tuple[str, Any]]) -> str:
+    """Return what to call a strategy under swept values."""
+    shown = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+             for name, value in swept]  # fmt: skip
+    return ", ".join([strategy, *shown])
+
+
+def parse_names(flag: str, text: str) -> list[str]:
+    """Return the names of a list with commas.
+
+    Raises
+    ------
+    UsageError
+        For an empty list or a name given twice.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if not all(names) or len(set(names)) != len(names):
+        raise UsageError(f"{flag} {text!r}: name each once, with commas")
+    return names
 
 
 def parse_sweeps(texts: Sequence[str]) -> dict[str, list[Any]]:
@@ -48,6 +74,21 @@ def parse_sweeps(texts: Sequence[str]) -> dict[str, list[Any]]:
     return sweeps
 
 
+def with_attacks(sweeps: Mapping[str, list[Any]], text: str | None) -> dict[str, list[Any]]:
+    """Return the sweeps with the attacks of ``--attacks`` before them.
+
+    Raises
+    ------
+    UsageError
+        When the attack is swept twice.
+    """
+    if text is None:
+        return dict(sweeps)
+    if "attack" in sweeps:
+        raise UsageError("--attacks and --sweep attack=... say the same: give one of them")
+    return {"attack": parse_names("--attacks", text), **sweeps}
+
+
 def build_grid(
     strategies: Sequence[str],
     sweeps: Mapping[str, Sequence[Any]],
@@ -55,50 +96,90 @@ def build_grid(
     overrides: Mapping[str, Any],
     preset: str | None,
 ) -> list[Cell]:
-    """Return every run of the grid, checked before the first one starts."""
+    """Return every run of the grid, checked before the first one starts.
+
+    Raises
+    ------
+    SettingsError
+        When a strategy refuses a combination; the line names the cell.
+    UsageError
+        When a swept setting is fixed by a flag as well, or the grid is too large.
+    """
+    for name in sweeps:
+        if name in overrides and len(sweeps[name]) > 1:
+            raise UsageError(f"--{name.replace('_', '-')} is swept and fixed: leave out one")
+    combinations = list(product(*sweeps.values()))
+    if len(strategies) * len(combinations) * len(seeds) > MAX_RUNS:
+        raise UsageError(f"a grid of more than {MAX_RUNS:,} runs: sweep less, or fewer --seeds")
     cells = []
     for strategy in strategies:
-        for values in product(*sweeps.values()):
+        for values in combinations:
             swept = tuple(zip(sweeps, values, strict=True))
-            for seed in seeds:
-                settings = compose(strategy, {**overrides, **dict(swept), "seed": seed}, preset)
-                cells.append(Cell(settings, swept))
+            settings = _composed(strategy, swept, {**overrides, "seed": seeds[0]}, preset)
+            cells += [Cell(settings.changed(seed=seed), swept) for seed in seeds]
     return cells
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
-    """Run one cell and return its entry in result.json."""
-    entry = run_entry(run_one(cell.settings))
-    return entry | {"cell": entry["cell"] | dict(cell.swept), "swept": dict(cell.swept)}
+def _composed(
+    strategy: str,
+    swept: tuple[tuple[str, Any], ...],
+    overrides: Mapping[str, Any],
+    preset: str | None,
+) -> Settings:
+    try:
+        return compose(strategy, {**overrides, **dict(swept)}, preset)
+    except SettingsError as fault:
+        if not swept or "unknown strategy" in str(fault):
+            raise
+        raise SettingsError(f"cell {named(strategy, swept)}: {fault}") from fault
 
 
-def summarise_grid(runs: Sequence[Mapping[str, Any]], first: str) -> list[dict[str, Any]]:
-    """Summarise runs by cell, with the paired difference in accuracy to the first strategy."""
-    rows = summary_of_runs(runs)
-    accuracy: dict[tuple[str, str, int], float] = {
-        (run["strategy"], _swept(run), run["seed"]): run["final"]["accuracy"] for run in runs
-    }
-    differences: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    cells: dict[tuple[str, str], Mapping[str, Any]] = {}
+def summarise_grid(
+    runs: Sequence[Entry], first: str, rows: list[dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Summarise runs by cell, with paired differences to the first strategy.
+
+    Parameters
+    ----------
+    runs : sequence of mapping
+        Entries of result.json.
+    first : str
+        The strategy that the others are held against, seed by seed and cell by cell.
+    rows : list of dict, optional
+        Means by cell; :func:`federation.results.summary_of_runs` of a diagnosis model when None.
+
+    Returns
+    -------
+    list of dict
+        The means, then ``METRIC_minus_first`` of every metric but the time.
+    """
+    found = summary_of_runs(runs) if rows is None else list(rows)
+    metrics = list(dict.fromkeys(row["metric"] for row in found if row["metric"] != "seconds"))
+    base = {(_swept(run), run["seed"]): run for run in runs if run["strategy"] == first}
+    groups: dict[tuple[str, str], list[tuple[Entry, Entry]]] = {}
     for run in runs:
-        key = (run["strategy"], _swept(run))
-        cells[key] = run["cell"]
-        other = accuracy.get((first, key[1], run["seed"]))
+        other = base.get((_swept(run), run["seed"]))
         if run["strategy"] != first and other is not None:
-            differences.setdefault(key, []).append((run["final"]["accuracy"], other))
-    for (strategy, swept), pairs in differences.items():
-        own, base = zip(*pairs, strict=True)
-        rows.append(
-            {
-                "strategy": strategy,
-                "cell": cells[strategy, swept],
-                "metric": "accuracy_minus_first",
-                **paired_difference(own, base).as_dict(),
-            }
-        )
-    return rows
+            groups.setdefault((run["strategy"], _swept(run)), []).append((run, other))
+    for (strategy, _), pairs in groups.items():
+        for metric in metrics:
+            own = pick([_final(run) for run, _ in pairs], metric)
+            others = pick([_final(run) for _, run in pairs], metric)
+            found.append(
+                {
+                    "strategy": strategy,
+                    "cell": pairs[0][0]["cell"],
+                    "metric": f"{metric}_minus_first",
+                    **paired_difference(own, others).as_dict(),
+                }
+            )
+    return found
 
 
-def _swept(run: Mapping[str, Any]) -> str:
+def _final(run: Entry) -> dict[str, float]:
+    return {k: v for k, v in run["final"].items() if isinstance(v, int | float)}
+
+
+def _swept(run: Entry) -> str:
     # A strategy without noise has epsilon None in its cell: pair on what was asked for.
-    return repr(sorted(run.get("swept", {}).items()))
+    return json.dumps(sorted(run.get("swept", {}).items()))

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from federation.attack_console import print_attack
 from server.loop import RoundRecord
 from strategies.settings import Settings
 
@@ -107,6 +108,7 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     if entry["market"]:
         paid = entry["market"]["payments"] / 1e6
         console.print(f"{entry['market']['uploads_bought']} uploads bought for {paid:.2f} credits")
+    print_attack(console, entry)
     console.print(f"{entry['final']['seconds']:.2f} s for {settings['rounds']} rounds")
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)

@@ -201,7 +201,8 @@ def _metavar(item: Field[Any]) -> str:
 
 def _help(item: Field[Any]) -> str:
     meta, default = item.metadata, default_of(item)
-    choices = f" [{', '.join(meta['choices'])}]" if meta["choices"] else ""
+    listed = [*meta["choices"], *(["module:Name"] if meta["importable"] else [])]
+    choices = f" [{', '.join(listed)}]" if meta["choices"] else ""
     shown = "" if default == "" else f" (default {default})"
     return f"{meta['help']}{choices}{shown}".replace("%", "%%")
 
@@ -209,7 +210,8 @@ def _help(item: Field[Any]) -> str:
 def _bounds(item: Field[Any]) -> str:
     meta = item.metadata
     if meta["choices"]:
-        return ", ".join(f"`{choice}`" for choice in meta["choices"])
+        listed = [*meta["choices"], *(["module:Name"] if meta["importable"] else [])]
+        return ", ".join(f"`{choice}`" for choice in listed)
     parts = []
     if meta["minimum"] is not None:
         parts.append(f"at least {meta['minimum']:g}")

@@ -2,27 +2,31 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
-from federation.commands import Interrupted, out_from, print_result, seeds_from
-from federation.compare import build_grid
+from federation.commands import Interrupted, all_of, out_from, print_result, seeds_from
 from federation.console import share_bar
+from federation.details import details_of, trace_of
+from federation.fingerprint import all_versions
 from federation.flags import UsageError, given, read_config
 from federation.live.view import View, run_source, watching
 from federation.market_console import market_bar, print_market, print_markets
 from federation.market_figures import draw_market
 from federation.market_reproduce import COMPARED, market_figure
 from federation.market_runs import entries_of, summary_of_markets
+from federation.outputs import fresh, now, repeat_command
+from federation.recording import check_database, record_run
 from federation.results import UNFINISHED_ROUNDS, to_json, write_rounds, write_text
 from federation.runner import run_market_one
+from federation.tracking import tracked, trackers_from
 from federation.twin_picture import draw_twin
 from server.loop import RoundRecord
 from server.market import MarketOutcome
 from server.market_report import market_entry
-from server.report import versions
 from strategies.market_presets import compose_market
 from strategies.settings import Settings
 
@@ -32,65 +36,42 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     seeds = seeds_from(options, settings.seed)
     out = out_from(options, settings.strategy)
     check_data(settings)
+    check_database(options, out)
+    trackers = trackers_from(options.track)
     with watching(options, out, run_source(settings)) as live:
-        return _simulate(options, settings, seeds, out, live)
+        return _simulate(options, settings, seeds, out, trackers, live)
 
 
 def _simulate(
-    options: argparse.Namespace, settings: Settings, seeds: list[int], out: Path, live: View
+    options: argparse.Namespace,
+    settings: Settings,
+    seeds: list[int],
+    out: Path,
+    trackers: tuple[str, ...],
+    live: View,
 ) -> int:
     quiet = options.quiet or options.json
+    started = now()
     records: list[RoundRecord] = []
     try:
-        with market_bar(settings, quiet) as show:
-
-            def on_round(record: RoundRecord) -> None:
-                records.append(record)
-                show(record)
-                live.round(record)
-
-            outcome = run_market_one(settings, on_round)
+        with market_bar(settings, quiet) as show, tracked(trackers, settings, out) as log:
+            outcome = run_market_one(settings, all_of(records.append, show, log, live.round))
         live.say("all rounds done; now the figures beside it")
-        repeated = _repeat(outcome.settings, seeds, quiet)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None
+    repeated = _repeat(outcome.settings, seeds, quiet)
     entry = market_entry(outcome)
+    details = details_of(records)
+    entry["trace"] = trace_of(details, entry)
     result = result_of_markets(outcome.settings, [entry], summary_of_markets([entry, *repeated]))
-    paths = _write(out, result, outcome)
+    result["command"] = repeat_command("simulate", options)
+    paths: dict[str, Any] = _write(out, result, outcome)
+    paths["database"] = record_run(options, out, outcome.settings, entry, details, started)
     print_result(options, result, partial(print_market, result, paths))
-    return 0
-
-
-def compare_markets(
-    options: argparse.Namespace,
-    sweeps: Mapping[str, Sequence[Any]],
-    overrides: dict[str, Any],
-    preset: str | None,
-) -> int:
-    """Run strategies and swept settings in the same worlds and lay their figures side by side."""
-    names = [name.strip() for name in (options.strategies or ",".join(COMPARED)).split(",")]
-    if not all(names) or len(set(names)) != len(names):
-        raise UsageError(
-            f"--strategies {options.strategies!r}: name each strategy once, with commas"
+    if len(repeated) < len(seeds) - 1:
+        raise Interrupted(
+            f"interrupted after 1 of {len(seeds)} seeds: the run and its files are in {out}"
         )
-    seeds = seeds_from(options, compose_market(names[0], overrides, preset).seed)
-    overrides.pop("seed", None)
-    grid = build_grid(names, sweeps, seeds[:1], overrides, preset)
-    out = out_from(options, "compare")
-    check_data(*(cell.settings for cell in grid))
-    runs: list[dict[str, Any]] = []
-    try:
-        with share_bar(f"{len(grid) * len(seeds)} markets", options.quiet or options.json) as show:
-            for number, cell in enumerate(grid):
-                swept = dict(cell.swept)
-                runs += entries_of(cell.settings, seeds, options.workers, None, swept)
-                show((number + 1) / len(grid))
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted: nothing was written") from None
-    result = result_of_markets(grid[0].settings, runs, summary_of_markets(runs))
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / "result.json", to_json(result))
-    print_result(options, result, partial(print_markets, result, {"result": out / "result.json"}))
     return 0
 
 
@@ -149,7 +130,7 @@ def result_of_markets(
     """Return the dict of result.json; a market has no floors and no baselines."""
     return {
         "settings": settings.as_dict(),
-        "versions": versions(),
+        "versions": all_versions(),
         "floors": {},
         "baselines": {},
         "runs": list(runs),
@@ -161,12 +142,16 @@ def _repeat(settings: Settings, seeds: Sequence[int], quiet: bool) -> list[dict[
     """Run the other seeds, with the same cell, for the interval."""
     if len(seeds) == 1:
         return []
-    with share_bar(f"the same over {len(seeds)} seeds", quiet) as show:
+    with (
+        suppress(KeyboardInterrupt),
+        share_bar(f"the same over {len(seeds)} seeds", quiet) as show,
+    ):
         return entries_of(settings, seeds[1:], None, show)
+    return []
 
 
 def _write(out: Path, result: dict[str, Any], outcome: MarketOutcome) -> dict[str, Path]:
-    out.mkdir(parents=True, exist_ok=True)
+    fresh(out)
     entry = result["runs"][0]
     rows = outcome.ledger.rows
     paths = {

@@ -12,6 +12,7 @@ from federation.parallel import map_parallel
 from federation.statistics import pick, summarise
 from server.market_report import FIGURES, figures_of, market_entry
 from strategies.market import simulate_market
+from strategies.market.run import MarketRun
 from strategies.market.simulate import Mode
 from strategies.market.table import SHAPE
 from strategies.market_settings import market_of
@@ -61,12 +62,30 @@ def entries_of(
     """
     if vectorisable(settings):
         run = simulate_market(market_of(settings), list(seeds), MODES[settings.selection])
-        finals = figures_of(run)
         if progress:
             progress(1.0)
-    else:
-        tasks = [settings.changed(seed=seed) for seed in seeds]
-        finals = map_parallel(run_final, tasks, workers, progress)
+        return entries_of_run(run, settings, seeds, cell)
+    tasks = [settings.changed(seed=seed) for seed in seeds]
+    finals = map_parallel(run_final, tasks, workers, progress)
+    return _entries(settings, seeds, finals, cell)
+
+
+def entries_of_run(
+    run: MarketRun,
+    settings: Settings,
+    seeds: Sequence[int],
+    cell: Mapping[str, Any] | None = None,
+) -> list[Entry]:
+    """Return one run of result.json for each seed of a vectorised market."""
+    return _entries(settings, seeds, figures_of(run), cell)
+
+
+def _entries(
+    settings: Settings,
+    seeds: Sequence[int],
+    finals: Sequence[dict[str, Any]],
+    cell: Mapping[str, Any] | None,
+) -> list[Entry]:
     shared = {
         "strategy": settings.strategy,
         "cell": {"market": settings.market, "attack": settings.attack} | dict(cell or {}),

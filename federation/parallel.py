@@ -4,7 +4,9 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -54,7 +56,7 @@ def map_parallel(
     context = get_context("spawn")
     # Not as a context manager: leaving one shuts down a second time, which takes back
     # cancel_futures, and the manager thread may then wait for ever.
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker)
     try:
         futures = [pool.submit(function, item) for item in items]
         finished = map(Future.result, as_completed(futures))
@@ -77,6 +79,15 @@ def _tracked(
         yield result
 
 
-def _ignore_interrupt() -> None:
+def _begin_worker() -> None:
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone, however it went: nobody waits for this worker's results."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -9,6 +9,7 @@ from federation.runner import run_one
 from federation.statistics import summarise
 from federation.vectorised import Cohort, Outcome, cohort, federate
 from server.federation import FederatedRun
+from strategies.attack_settings import NOBODY, attackers_of
 from strategies.learning.metrics import Diagnosis
 from strategies.settings import Settings
 
@@ -72,15 +73,39 @@ def of_run(run: FederatedRun) -> Repetition:
 
 
 def _plain(settings: Settings) -> Settings:
-    """Return the same schedule without clip, noise, budget or price."""
-    free = {"max_epsilon": 0.0, "price_per_epsilon": 0, "aggregation": "fedavg"}
+    """Return the same schedule without clip, noise, attack, budget or price."""
+    free: dict[str, Any] = {
+        "attack": NOBODY,
+        "max_epsilon": 0.0,
+        "price_per_epsilon": 0,
+        "aggregation": "fedavg",
+    }
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
+
+
+def baseline_settings(settings: Settings) -> Settings:
+    """Return the settings of a run's baselines: one form for all strategies that share them.
+
+    What the non-private schedule does not read is put at its default.
+    """
+    plain = _plain(settings)
+    unread = [item for item in fields(Settings) if _unread(item.name, item.metadata["group"])]
+    defaults = {item.name: item.default for item in unread}
+    return plain.changed(strategy="fedavg", exposures=1, backend="inprocess", **defaults)
+
+
+_READ = ("privacy", "unit", "noise", "exposures")
+
+
+def _unread(name: str, group: str) -> bool:
+    return group in ("privacy", "attack") and name not in _READ
 
 
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
 ) -> tuple[Diagnosis, tuple[float, ...]]:
-    if settings.aggregation == "fedavg" and settings.noise == "seeded":
+    plainly = settings.aggregation == "fedavg" and not attackers_of(settings)
+    if plainly and settings.noise == "seeded":
         if not settings.private:
             return plain.diagnoses[0], tuple(float(value) for value in plain.accuracy[:, 0])
         if settings.privacy == "global-dp":

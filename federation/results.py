@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from datasets.federated import load
+from federation.fingerprint import all_versions
 from federation.repeat import METRICS, Repetition, summary_of
 from federation.statistics import summarise
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
-from server.report import card_of, finite, run_entry, versions
+from server.report import card_of, cell_of, finite, run_entry
 from strategies.learning.metrics import floors
 from strategies.settings import Settings
 
@@ -75,7 +76,7 @@ def result_of(
     """Return the dict of result.json."""
     return {
         "settings": settings.shown(),
-        "versions": versions(),
+        "versions": all_versions(),
         "floors": floors_of(settings),
         "baselines": dict(baselines),
         "runs": list(runs),
@@ -138,8 +139,8 @@ def write_interrupted(out: Path, settings: Settings, records: Sequence[RoundReco
     """
     out.mkdir(parents=True, exist_ok=True)
     rounds = [record.as_dict() for record in records]
-    cell = {"epsilon": settings.epsilon if settings.private else None}
-    run = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell, "rounds": rounds}
+    named = {"strategy": settings.strategy, "seed": settings.seed, "cell": cell_of(settings)}
+    run = {**named, "rounds": rounds}
     return write_rounds(out, [run], UNFINISHED_ROUNDS)
 
 

@@ -8,6 +8,7 @@ on in identity order or turned into a verdict. Verdicts go to the round's record
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from logging import WARNING
+from math import inf
 from typing import Any
 
 from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
@@ -17,7 +18,7 @@ from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from server.registry import Participant, Registry
-from server.replies import Judge, ReplyRejected
+from server.replies import BriefedJudge, Judge, ReplyRejected
 from strategies.wrappers.protocol import REFUSAL
 from strategies.wrappers.vectors import VectorArray
 
@@ -118,6 +119,10 @@ class CheckedGrid(Grid):
         requests = [self._prepared(message, limit) for message in messages]
         if not requests:
             return []
+        for kind in {request.metadata.message_type for request in requests}:
+            judge = self.judges.get(kind)
+            if isinstance(judge, BriefedJudge):
+                judge.brief(requests)
         replies = self.grid.send_and_receive(requests, timeout=limit)
         return self._judged(requests, replies)
 
@@ -145,8 +150,8 @@ class CheckedGrid(Grid):
     def _judged(self, requests: list[Message], replies: Iterable[Message]) -> list[Message]:
         asked = {request.metadata.message_id: request for request in requests}
         unanswered = dict(asked)
-        accepted: list[tuple[int, Message]] = []
-        for reply in replies:
+        accepted: list[Message] = []
+        for reply in self._in_order(asked, replies):
             request = asked.get(reply.metadata.reply_to_message_id)
             if request is None:
                 self._note("unknown", requests[0], "rejected", "answers no request of this round")
@@ -155,14 +160,25 @@ class CheckedGrid(Grid):
             if unanswered.pop(request.metadata.message_id, None) is None:
                 self._note(who, request, "rejected", "answers the same request again")
             elif self._accepts(reply, request, who, participant):
-                place = participant.partition if participant else request.metadata.dst_node_id
-                accepted.append((place, reply))
-        for request in unanswered.values():
+                accepted.append(reply)
+        for request in sorted(unanswered.values(), key=self._place):
             self._note(self._asked(request)[0], request, "missing", "no reply in time")
-        ordered = [reply for _, reply in sorted(accepted, key=lambda pair: pair[0])]
-        for reply in ordered:
+        for reply in accepted:
             reply.content = CheckedContent(reply.content)
-        return ordered
+        return accepted
+
+    def _in_order(self, asked: Mapping[str, Message], replies: Iterable[Message]) -> list[Message]:
+        """Return replies in identity order, so that verdicts are the same on every backend."""
+
+        def place(reply: Message) -> float:
+            request = asked.get(reply.metadata.reply_to_message_id)
+            return inf if request is None else self._place(request)
+
+        return sorted(replies, key=place)
+
+    def _place(self, request: Message) -> int:
+        participant = self._asked(request)[1]
+        return participant.partition if participant else request.metadata.dst_node_id
 
     def _asked(self, request: Message) -> tuple[str, Participant | None]:
         node = request.metadata.dst_node_id

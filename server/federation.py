@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from server.checked_grid import CheckedGrid
 from server.clinic_market import ClinicOfferJudge, sells_uploads
 from server.enrolment import enrol
+from server.errors import RunFailed
+from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.upload_judge import upload_judge
 from strategies.learning.metrics import diagnose
 from strategies.learning.task import feature_map, federation_of
 from strategies.privacy.certified import CertifiedRelease
@@ -27,6 +30,7 @@ from strategies.wrappers.aggregation import build_aggregation
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
 from strategies.wrappers.market_messages import OFFER
+from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.vectors import to_array, to_vector
 
@@ -47,6 +51,8 @@ class FederatedRun:
         |D_i| by clinic.
     seconds : float
         Wall time from enrolment to the last round.
+    attackers : tuple of str
+        Identities of the clinics that ``--attack`` made hostile.
     """
 
     settings: Settings
@@ -54,6 +60,7 @@ class FederatedRun:
     rounds: list[RoundRecord]
     sizes: tuple[int, ...]
     seconds: float
+    attackers: tuple[str, ...] = ()
 
     @property
     def final(self) -> dict[str, Any]:
@@ -101,18 +108,25 @@ def run_federation(
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
     strategy = wrap(layers)
+    bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
-        "train": TrainJudge(
-            MODEL, dimension, norm_bound(strategy, settings, registry.smallest_shard, dimension)
-        ),
+        "train": upload_judge(settings, TrainJudge(MODEL, dimension, bound)),
         "evaluate": judge_evaluate,
         OFFER: ClinicOfferJudge(settings),
     }
-    checked = CheckedGrid(grid, judges, registry=registry)
+    checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+    try:
+        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+    except OwnStrategyFailed as fault:
+        raise RunFailed(str(fault)) from fault
     return FederatedRun(
-        settings, to_vector(arrays[MODEL]), rounds, registry.sizes, perf_counter() - started
+        settings,
+        to_vector(arrays[MODEL]),
+        rounds,
+        registry.sizes,
+        perf_counter() - started,
+        identities_of_attackers(settings, registry),
     )
 
 

@@ -5,7 +5,7 @@ resumed; this loop drives the same six strategy methods.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
@@ -16,7 +16,8 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
-from strategies.wrappers.base import round_details
+from strategies.wrappers.base import innermost, round_details
+from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
@@ -92,6 +93,7 @@ def _one_round(
     requests = strategy.configure_train(number, arrays, ConfigRecord(), providers)
     replies = grid.send_and_receive(requests)
     sizes = {grid.identity(reply): grid.records(reply) for reply in replies}
+    _tell_core(strategy, len(replies), set(sizes), grid.verdicts)
     merged, metrics = strategy.aggregate_train(number, replies)
     if merged is not None:
         arrays = merged
@@ -101,7 +103,7 @@ def _one_round(
     record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}
     record.verdicts = [asdict(verdict) for verdict in grid.take_verdicts()]
     if merged is None and replies:
-        reason = f"the aggregation made nothing of {len(replies)} replies"
+        reason = unmerged_reason(innermost(strategy), replies)
         verdict = Verdict("server", MessageType.TRAIN, "unmerged", reason)
         record.verdicts.append(asdict(verdict))
     return arrays, record
@@ -110,6 +112,16 @@ def _one_round(
 def _details(strategy: Strategy, record: RoundRecord) -> dict[str, Any]:
     found = round_details(strategy)
     return {"delivered": list(record.sizes), **found} if found else {}
+
+
+def _tell_core(
+    strategy: Strategy, accepted: int, used: set[str], verdicts: Iterable[Verdict]
+) -> None:
+    """Tell a rule that allows for f attackers how many were found out."""
+    core = innermost(strategy)
+    if isinstance(core, ByzantineRule):
+        of_training = [v for v in verdicts if v.message_type == MessageType.TRAIN]
+        core.tell(accepted, len({v.identity for v in of_training if v.kind == "rejected"} - used))
 
 
 def _plain(metrics: MetricRecord | None) -> dict[str, Any]:

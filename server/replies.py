@@ -4,17 +4,18 @@ Everything here comes from a peer: sizes are bounded before an array is built, n
 unpickled, and whatever is wrong is that client's problem (``ReplyRejected``), never the run's.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
 from math import inf, isfinite, log, sqrt
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 from server.registry import Participant
+from strategies.wrappers.protocol import ROUND
 from strategies.wrappers.vectors import NUMPY, npy_header
 
 MAX_PARTITIONS = 1_000_000
@@ -31,6 +32,14 @@ class ReplyRejected(ValueError):
 
 Judge = Callable[[RecordDict, Participant | None], None]
 """Raises ReplyRejected when a reply of this participant (None: not yet enrolled) is unusable."""
+
+
+@runtime_checkable
+class BriefedJudge(Protocol):
+    """A judge that is told what is asked before it judges the answers."""
+
+    def brief(self, requests: Iterable[Message]) -> None:
+        """Learn what goes to whom."""
 
 
 def judge_hello(content: RecordDict, participant: Participant | None) -> None:
@@ -79,7 +88,7 @@ class TrainJudge:
     def __call__(self, content: RecordDict, participant: Participant | None) -> None:
         """Accept one float64 vector of the right length, finite, within the norm bound."""
         expect_keys(content, {"arrays": ArrayRecord, "metrics": MetricRecord})
-        _judge_weight(cast(MetricRecord, content["metrics"]), participant)
+        _judge_weight(cast(MetricRecord, content["metrics"]), participant, ROUND)
         arrays = cast(ArrayRecord, content["arrays"])
         expect_names(arrays, {self.name})
         values = read_vector(arrays[self.name], self.dimension)
@@ -143,8 +152,8 @@ def _header_length(header: bytes, dimension: int) -> int:
     return stream.tell()
 
 
-def _judge_weight(metrics: MetricRecord, participant: Participant | None) -> None:
-    expect_names(metrics, {"num-examples"})
+def _judge_weight(metrics: MetricRecord, participant: Participant | None, *more: str) -> None:
+    expect_names(metrics, {"num-examples", *more})
     weight = metrics["num-examples"]
     if isinstance(weight, list) or not isfinite(weight):
         raise ReplyRejected("num-examples is not a finite number")

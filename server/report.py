@@ -7,7 +7,9 @@ from typing import Any
 from server.certification import privacy_of
 from server.federation import FederatedRun
 from server.model import weights_sha256
+from strategies.attack_settings import ALWAYS, attackers_of
 from strategies.learning.task import feature_map, federation_of
+from strategies.settings import Settings
 
 REPORTED = (
     "accuracy",
@@ -28,14 +30,37 @@ def run_entry(run: FederatedRun) -> dict[str, Any]:
     final |= {"seconds": run.seconds, "weights_sha256": weights_sha256(run.weights)}
     return {
         "strategy": run.settings.strategy,
-        "cell": {"epsilon": run.settings.epsilon if run.settings.private else None},
+        "cell": cell_of(run.settings),
         "seed": run.settings.seed,
         "clients": run.settings.clients,
+        "attack": _attack(run),
         "records": {"smallest_shard": min(run.sizes), "total": sum(run.sizes)},
         "rounds": [finite_values(record.as_dict()) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
         "market": _market(run),
+    }
+
+
+def cell_of(settings: Settings) -> dict[str, Any]:
+    """Return what tells a run from others of its strategy: eps, and who attacks how."""
+    cell: dict[str, Any] = {"epsilon": settings.epsilon if settings.private else None}
+    if not settings.attack:
+        return cell
+    cell |= {"attack": settings.attack, "attackers": len(attackers_of(settings))}
+    if settings.attack_schedule != ALWAYS:
+        cell["attack_schedule"] = settings.attack_schedule
+    return cell
+
+
+def _attack(run: FederatedRun) -> dict[str, Any]:
+    """Return who attacked how; empty where nobody was told to."""
+    if not run.settings.attack:
+        return {}
+    return {
+        "name": run.settings.attack,
+        "schedule": run.settings.attack_schedule,
+        "attackers": list(run.attackers),
     }
 
 

@@ -38,7 +38,7 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _SHARED_GROUPS = ("what to run",)
-_SHARED_NAMES = ("data",)
+_SHARED_NAMES = ("data", "attack")
 
 
 def compose_market(

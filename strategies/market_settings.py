@@ -103,12 +103,6 @@ class MarketFields:
     attack_rates: str = setting(
         "0.05,0.5,0.5", GROUP, "p of types 1 and 2 a round and of type 3 an episode"
     )
-    attack: str = setting(
-        "mixed",
-        GROUP,
-        "what an attack is; mixed draws from stale, tamper and mitm, tamper from the last four",
-        choices=ATTACKS,
-    )
     slot: float = setting(
         0.1, GROUP, "seconds a delivery may take; at 1 s every payload needs one channel", above=0.0
     )

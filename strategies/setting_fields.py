@@ -16,6 +16,7 @@ def setting(
     help_: str,
     *,
     choices: Sequence[str] = (),
+    importable: bool = False,
     minimum: float | None = None,
     above: float | None = None,
     below: float | None = None,
@@ -32,6 +33,8 @@ def setting(
         What it means, one line.
     choices : sequence of str
         The only values allowed.
+    importable : bool
+        ``module:Name`` is allowed beside the choices.
     minimum, above, below : float, optional
         Bounds of a number: at least, more than, less than.
     """
@@ -39,6 +42,7 @@ def setting(
         "group": group,
         "help": help_,
         "choices": tuple(choices),
+        "importable": importable,
         "minimum": minimum,
         "above": above,
         "below": below,
@@ -52,6 +56,12 @@ def nearest(name: str, known: Sequence[str] | set[str] | frozenset[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; use one of {', '.join(sorted(known))}"
+
+
+def is_import_path(value: object) -> bool:
+    """Return whether a value has the form ``module:Name``, somebody's own code."""
+    module, colon, name = str(value).partition(":")
+    return bool(colon) and name.isidentifier() and all(p.isidentifier() for p in module.split("."))
 
 
 def flag(name: str) -> str:

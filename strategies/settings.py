@@ -10,11 +10,13 @@ from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from math import inf, isfinite
 from typing import Any, Self
 
+from strategies.attack_settings import AttackFields, settle_attack
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
 from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
+from strategies.setting_fields import is_import_path
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
 
@@ -98,7 +100,11 @@ class _CoreSettings:
     l2: float = _setting(0.001, "model", "weight of the L2 term, bias included", minimum=0.0)
 
     aggregation: str = _setting(
-        "fedavg", "aggregation", "Flower strategy that merges the uploads", choices=AGGREGATIONS
+        "fedavg",
+        "aggregation",
+        "Flower strategy that merges the uploads, or module:Name of your own",
+        choices=AGGREGATIONS,
+        importable=True,
     )
     byzantine: int = _setting(
         0, "aggregation", "f, attackers that krum, multikrum and bulyan allow for", minimum=0
@@ -294,7 +300,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, _CoreSettings):
+class Settings(MarketFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -306,6 +312,7 @@ class Settings(MarketFields, _CoreSettings):
     def __post_init__(self) -> None:
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
+        object.__setattr__(self, "attack", settle_attack(self))
         if self.is_market:
             check_market(self)
 
@@ -377,7 +384,8 @@ def _checked(item: Field[Any], value: Any) -> Any:
             f"{name} must be {_kind_name(kind)}, got {value!r} ({type(value).__name__})"
         )
     meta = item.metadata
-    if meta["choices"] and value not in meta["choices"]:
+    own = meta["importable"] and is_import_path(value)
+    if meta["choices"] and value not in meta["choices"] and not own:
         hint = nearest(str(value), meta["choices"])
         raise SettingsError(f"{name}: unknown value {value!r}{hint}")
     if isinstance(value, float) and not isfinite(value):

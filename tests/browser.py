@@ -1,8 +1,8 @@
 """A headless Chromium for tests, over the W3C WebDriver protocol: no package beside Debian's two.
 
-    with Browser(tmp_path) as browser:
-        browser.open(address)
-        browser.run("return document.title")
+with Browser(tmp_path) as browser:
+    browser.open(address)
+    browser.run("return document.title")
 """
 
 import base64
@@ -53,7 +53,7 @@ class Browser:
             stderr=subprocess.DEVNULL,
         )
         try:
-            self.until(lambda: self._answers(), 30)
+            self.until(self._answers, 30)
             options = {
                 "args": [*FLAGS, f"--user-data-dir={self.folder / 'profile'}"],
                 "binary": shutil.which("chromium"),

@@ -41,9 +41,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
-def opened(
-    method: str, path: str, headers: Mapping[str, str], token: str, port: int
-) -> str:
+def opened(method: str, path: str, headers: Mapping[str, str], token: str, port: int) -> str:
     """Return the name of what a request asks for, without the query.
 
     Parameters

@@ -108,7 +108,7 @@ class Feed:
     @property
     def ended(self) -> bool:
         """Return whether no more will come."""
-        return self.status["state"] != RUNNING
+        return bool(self.status["state"] != RUNNING)
 
     def pause(self, seconds: float) -> None:
         """Wait so long, or until the end."""

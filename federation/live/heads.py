@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from datasets.errors import DataError
+from strategies.attack_settings import attackers_of
 from strategies.settings import Settings
 
 SCHEMA = 1
@@ -39,8 +40,26 @@ def head_of_run(
         "threshold": settings.theta,
     }
     if settings.is_market:
-        head |= {"kinds": _kinds(settings), "grid": _grid(settings)}
+        return head | {"kinds": _kinds(settings), "grid": _grid(settings)}
+    hostile = attackers_of(settings)
+    if hostile:
+        head["kinds"] = {
+            str(place): "attacker" if place in hostile else "honest"
+            for place in range(settings.clients)
+        }
     return head
+
+
+def head_of_comparison(settings: Settings, runs: int, mode: str) -> dict[str, Any]:
+    """Return the head of a comparison of so many runs; ``settings`` are those of its first."""
+    return {
+        "schema": SCHEMA,
+        "kind": "compare",
+        "mode": mode,
+        "title": f"comparison: {settings.dataset}, {runs} runs",
+        "settings": settings.shown(),
+        "market": settings.is_market,
+    }
 
 
 def title_of(settings: Settings) -> str:

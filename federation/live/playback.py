@@ -15,7 +15,7 @@ from federation.flags import UsageError
 from federation.live.cells import Cells
 from federation.live.epsilon import meter_of
 from federation.live.feed import FINISHED, Feed
-from federation.live.heads import PLAYBACK, SCHEMA, head_of_run
+from federation.live.heads import PLAYBACK, head_of_comparison, head_of_run
 from federation.live.rows import Tally
 from federation.live.stream import Source
 from strategies.settings import Settings, SettingsError
@@ -94,18 +94,6 @@ def _comparison(result: Mapping[str, Any], settings: Settings, directory: Path) 
     feed = Feed(head_of_comparison(settings, len(runs) + len(lost), PLAYBACK))
     feed.end(FINISHED, f"from {directory}")
     return Source(feed, None, cells)
-
-
-def head_of_comparison(settings: Settings, runs: int, mode: str) -> dict[str, Any]:
-    """Return the head of a comparison of so many runs; ``settings`` are those of its first."""
-    return {
-        "schema": SCHEMA,
-        "kind": "compare",
-        "mode": mode,
-        "title": f"comparison: {settings.dataset}, {runs} runs",
-        "settings": settings.shown(),
-        "market": settings.is_market,
-    }
 
 
 def _merged(record: Mapping[str, Any], settings: Settings) -> list[str] | None:

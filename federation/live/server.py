@@ -181,15 +181,12 @@ class Page(BaseHTTPRequestHandler):
         finally:
             self.server.streaming(-1)
 
-    def send_error(
-        self, code: int, message: str | None = None, explain: str | None = None
-    ) -> None:
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse a request that is no HTTP, in one line and with the headers of every answer."""
         self.command = self.command or METHODS[0]
         with suppress(OSError):
             status = HTTPStatus(code)
             self._send(status, status.phrase.encode(), "text/plain; charset=utf-8")
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+    def log_message(self, format: str, *args: Any) -> None:
         """Keep out of the run's standard error."""
-

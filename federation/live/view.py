@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from federation.flags import UsageError
 
 if TYPE_CHECKING:
-    from federation.live.feed import Feed
     from federation.live.stream import Source
     from server.loop import RoundRecord
     from strategies.settings import Settings
@@ -115,6 +114,41 @@ def tell(line: str) -> None:
     sys.stderr.flush()
 
 
+def comparison_source(
+    planned: Sequence[tuple[str, Mapping[str, Any]]],
+    kept: Sequence[Mapping[str, Any]],
+    settings: "Settings",
+    workers: int | None,
+) -> "Callable[[], Source]":
+    """Return the maker of what is shown of a comparison.
+
+    Parameters
+    ----------
+    planned : sequence of (str, mapping)
+        Strategy and swept values of every run.
+    kept : sequence of mapping
+        Entries of runs that were finished before.
+    settings : Settings
+        Of the first run.
+    workers : int, optional
+        Runs under way at once; all available cores when None.
+    """
+
+    def make() -> "Source":
+        from federation.live.cells import Cells
+        from federation.live.feed import Feed
+        from federation.live.heads import LIVE, head_of_comparison
+        from federation.live.stream import Source
+        from federation.parallel import available_cores
+
+        cells = Cells(planned, workers or available_cores())
+        for entry in kept:
+            cells.finished(entry)
+        return Source(Feed(head_of_comparison(settings, len(planned), LIVE)), None, cells)
+
+    return make
+
+
 def run_source(settings: "Settings") -> "Callable[[], Source]":
     """Return the maker of what is shown of one run."""
 
@@ -124,7 +158,7 @@ def run_source(settings: "Settings") -> "Callable[[], Source]":
         from federation.live.heads import head_of_run
         from federation.live.stream import Source
 
-        feed: Feed = Feed(head_of_run(settings))
+        feed = Feed(head_of_run(settings))
         return Source(feed, meter_of(settings))
 
     return make

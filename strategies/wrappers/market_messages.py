@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from strategies.wrappers.protocol import ROUND as ROUND
+
 OFFER = "query.offer"
 """Message type in which the server asks a device what it would sell."""
 
@@ -19,9 +21,6 @@ TWIN = "twin"
 
 VISITED, COMPLAINED = "visited", "complained"
 """Entries of a rating's MetricRecord: cubes as bits, bit k for cube k."""
-
-ROUND = "server-round"
-"""Key of the round within every config, as in Flower's own strategies."""
 
 MICRO = 1_000_000
 """Micro-credits in a credit."""

@@ -3,6 +3,9 @@
 MODEL = "model"
 """Key of the weight vector within the one ArrayRecord of a model message."""
 
+ROUND = "server-round"
+"""Key of the round within every config, as in Flower's own strategies, and in a train reply."""
+
 REFUSAL = "refusal"
 """Key of the ConfigRecord, and of its one entry, in which a client declines a request."""
 

@@ -42,7 +42,8 @@ def test_a_train_reply_carries_the_model_and_the_public_record_count(strategy: s
     reply = app(request("train", settings), context(settings))
     assert set(reply.content) == {"arrays", "metrics"}
     assert isinstance(reply.content["metrics"], MetricRecord)
-    assert plain(reply.content)["metrics"] == {"num-examples": federation_of(settings).sizes[1]}
+    size = federation_of(settings).sizes[1]
+    assert plain(reply.content)["metrics"] == {"num-examples": size, "server-round": 3}
     assert set(reply.content["arrays"]) == {"model"}
     assert weights_of(reply).shape == (10,)
 

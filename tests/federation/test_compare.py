@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from federation.compare import build_grid, parse_sweeps, run_cell, summarise_grid
+from federation.cells import run_cell
+from federation.compare import build_grid, parse_sweeps, summarise_grid, with_attacks
 from federation.flags import UsageError
 from federation.runner import run_one
 from server.model import weights_sha256
@@ -68,8 +69,25 @@ def test_a_swept_value_wins_over_a_flag_and_a_preset() -> None:
 
 
 def test_a_bad_cell_is_refused_before_the_first_run() -> None:
-    with pytest.raises(SettingsError, match="--epsilon must be above 0"):
+    with pytest.raises(
+        SettingsError, match="cell global-dp, epsilon -1: --epsilon must be above 0"
+    ):
         build_grid(["global-dp"], {"epsilon": [1.0, -1.0]}, [1], OVERRIDES, None)
+
+
+def test_attacks_are_swept_first_and_once() -> None:
+    sweeps = with_attacks({"epsilon": [1.0]}, "none,stale")
+    assert list(sweeps.items()) == [("attack", ["none", "stale"]), ("epsilon", [1.0])]
+    assert with_attacks({"epsilon": [1.0]}, None) == {"epsilon": [1.0]}
+    with pytest.raises(UsageError, match="say the same"):
+        with_attacks({"attack": ["stale"]}, "none")
+    with pytest.raises(UsageError, match="name each once"):
+        with_attacks({}, "none,none")
+
+
+def test_a_swept_setting_is_not_fixed_by_a_flag_too() -> None:
+    with pytest.raises(UsageError, match="--epsilon is swept and fixed"):
+        build_grid(["global-dp"], {"epsilon": [1.0, 5.0]}, [1], {"epsilon": 2.0}, None)
 
 
 def test_centralised_may_stand_beside_any_number_of_clinics() -> None:
@@ -79,7 +97,8 @@ def test_centralised_may_stand_beside_any_number_of_clinics() -> None:
 
 def test_a_cell_is_the_run_of_its_settings() -> None:
     (cell,) = build_grid(["global-dp"], {"epsilon": [7.0]}, [2], OVERRIDES, None)
-    entry = run_cell(cell)
+    entry, details = run_cell(cell)
+    assert details == []
     assert entry["cell"] == {"epsilon": 7.0}
     assert entry["seed"] == 2
     assert entry["final"]["weights_sha256"] == weights_sha256(run_one(cell.settings).weights)
@@ -116,6 +135,13 @@ def test_differences_are_paired_by_seed_and_cell() -> None:
         assert (row["ci95_low"], row["ci95_high"]) == pytest.approx((interval.low, interval.high))
     means = [r for r in rows if r["metric"] == "accuracy" and r["strategy"] == "global-dp"]
     assert [r["mean"] for r in means] == pytest.approx([v.mean() for v in base.values()])
+
+
+def test_every_metric_but_the_time_has_its_difference() -> None:
+    runs = [run("a", s, 0.5) for s in (1, 2)] + [run("b", s, 0.7) for s in (1, 2)]
+    names = {row["metric"] for row in summarise_grid(runs, "a")}
+    plain = {"accuracy", "loss", "sensitivity", "specificity", "auc"}
+    assert names == plain | {f"{name}_minus_first" for name in plain} | {"seconds"}
 
 
 def test_a_pair_that_an_interrupt_broke_is_left_out() -> None:

@@ -37,7 +37,8 @@ def test_simulate_writes_everything_and_prints_a_table(capsys: pytest.CaptureFix
     ):
         assert text in printed
     result = read("r/result.json")
-    assert set(result) == {"settings", "versions", "floors", "baselines", "runs", "summary"}
+    names = {"settings", "versions", "floors", "baselines", "runs", "summary", "command"}
+    assert set(result) == names
     (entry,) = result["runs"]
     assert [row["round"] for row in entry["rounds"]] == list(range(1, 31))
     assert {row["metric"] for row in result["summary"]} == set(FIGURES)
@@ -208,7 +209,7 @@ OTHERS: dict[str, tuple[list[str], str]] = {
     ),
     "compare twice": (
         ["compare", "--dataset", "carrada", "--strategies", "trusted,trusted"],
-        "name each strategy once",
+        "name each once",
     ),
     "sweep": (
         ["compare", "--dataset", "carrada", "--sweep", "theta=0.4,0.9"],

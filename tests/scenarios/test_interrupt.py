@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from federation.database.store import ResultsStore
+
 ROOT = Path(__file__).parents[2]
 # Writes a line to standard output once the job is well under way, then goes on.
 SIMULATE = """
@@ -32,14 +34,14 @@ sys.exit(cli.main(sys.argv[1:]))
 COMPARE = """
 import sys
 from contextlib import contextmanager
-from federation import cli, commands
+from federation import cli, compare_command
 
 @contextmanager
 def bar(title, quiet):
     yield lambda share: print("under way", flush=True)
 
 if __name__ == "__main__":
-    commands.share_bar = bar
+    compare_command.share_bar = bar
     sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -91,8 +93,39 @@ def test_a_comparison_keeps_its_finished_runs(workers: str, tmp_path: Path) -> N
     words += ["--workers", workers, "--out", str(out)]
     code, messages = interrupted(COMPARE, words, tmp_path)
     assert code == 130, messages
-    assert [entry.name for entry in out.iterdir()] == ["interrupted.json"]
-    kept = json.loads((out / "interrupted.json").read_text())
-    assert 1 <= len(kept["runs"]) < 5000
-    assert f"interrupted with {len(kept['runs'])} of 5000 runs finished" in messages
     assert messages.count("\n") == 1
+    kept = int(messages.removeprefix("error: interrupted with ").split()[0])
+    assert 1 <= kept < 5000
+    assert "the same command with --resume goes on" in messages
+    assert {entry.name for entry in out.iterdir()} == {"results.db"}
+    with ResultsStore(out / "results.db", create=False) as store:
+        assert store.count() == kept
+
+
+REPEAT = """
+import sys
+from federation import cli, repeat
+
+real = repeat.repeat
+
+def spied(settings, seed):
+    if seed == 3:
+        print("under way", flush=True)
+    return real(settings, seed)
+
+repeat.repeat = spied
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_a_run_survives_an_interrupt_of_its_repetition(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["simulate", "--rounds", "20", "--seeds", "100000", "--quiet", "--out", str(out)]
+    code, messages = interrupted(REPEAT, words, tmp_path)
+    assert code == 130, messages
+    assert messages.count("\n") == 1
+    result = json.loads((out / "result.json").read_text())
+    (count,) = {row["n"] for row in result["summary"]}
+    assert 2 <= count < 100000
+    assert f"interrupted after {count} of 100000 seeds" in messages
+    assert {"model.npz", "model.json", "rounds.csv"} <= {entry.name for entry in out.iterdir()}

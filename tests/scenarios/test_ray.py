@@ -35,3 +35,27 @@ def test_a_run_that_every_clinic_refuses_fails_on_ray_too() -> None:
     settings = settings_of(clients=3, backend="ray", max_nominal_epsilon=1.0)
     with pytest.raises(RunFailed, match="epsilon 30 is above this clinic's limit 1"):
         run_one(settings)
+
+
+@pytest.mark.parametrize("attack", ["nan", "stale-round", "duplicate-reply"])
+def test_broken_clinics_are_named_on_ray_too(attack: str) -> None:
+    settings = settings_of(clients=5, attack=attack, attackers=2.0)
+    told: list[RoundRecord] = []
+    on_ray = run_one(settings.changed(backend="ray"), told.append)
+    here = run_one(settings)
+    assert on_ray.weights.tobytes() == here.weights.tobytes()
+    assert on_ray.attackers == here.attackers
+    assert [record.verdicts for record in told] == [record.verdicts for record in here.rounds]
+    assert {v["identity"] for record in told for v in record.verdicts} == set(here.attackers)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "attack"), [("dp-gd", "alie"), ("global-dp", "replay"), ("fedavg", "gaussian")]
+)
+def test_malicious_clinics_upload_the_same_bits_on_ray(strategy: str, attack: str) -> None:
+    settings = settings_of(
+        strategy, clients=5, attack=attack, attackers=2.0, attack_schedule="probability:0.7"
+    )
+    on_ray, here = run_one(settings.changed(backend="ray")), run_one(settings)
+    assert on_ray.weights.tobytes() == here.weights.tobytes()
+    assert on_ray.weights.tobytes() != run_one(settings.changed(attack="none")).weights.tobytes()

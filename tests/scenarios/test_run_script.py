@@ -262,3 +262,14 @@ def test_the_real_one_ignores_packages_of_our_names_where_the_user_stands(tmp_pa
     assert call(*words) == (0, "", "")
     assert (tmp_path / "my out" / "result.json").exists()
     assert call("--epsilon", "0")[0] == 2
+
+
+def test_an_unknown_extra_is_refused_before_anything_is_installed() -> None:
+    done = subprocess.run(
+        [ROOT / "run_federation.sh", "setup", "tensorbord"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "unknown extra 'tensorbord'; there are: tensorboard mlflow wandb" in done.stderr

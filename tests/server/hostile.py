@@ -178,7 +178,7 @@ CASES = [
     Hostile(
         "exact loss",
         content(lambda c: c["metrics"].update(loss=0.25)),
-        "entries loss, num-examples",
+        "entries loss, num-examples, server-round where",
     ),
     Hostile(
         "no weight", content(lambda c: c["metrics"].clear()), "entries none where num-examples"
@@ -195,6 +195,14 @@ CASES = [
     Hostile("weight NaN", weight(float("nan")), "num-examples is not a finite number"),
     Hostile("weight Inf", weight(float("inf")), "num-examples is not a finite number"),
     Hostile("list for a weight", weight([78, 78]), "num-examples is not a finite number"),
+    Hostile(
+        "another round", content(lambda c: c["metrics"].update({"server-round": 9})), "round 9"
+    ),
+    Hostile(
+        "no round",
+        content(lambda c: c["metrics"].pop("server-round")),
+        "entries num-examples where num-examples, server-round",
+    ),
     Hostile("weight beyond floats", weight(10**400), "unreadable: OverflowError"),
     Hostile("another message type", metadata("message_type", "evaluate"), "another message type"),
     Hostile("another node's name", metadata("src_node_id", 1001), "in the name of another node"),

@@ -84,7 +84,7 @@ def test_an_aggregation_that_makes_nothing_of_its_replies_is_said() -> None:
     assert record.sizes == {}
     assert {(v["identity"], v["kind"], v["reason"]) for v in record.verdicts} == {
         ("partition:3", "failed", "gone"),
-        ("server", "unmerged", "the aggregation made nothing of 6 replies"),
+        ("server", "unmerged", "bulyan with f 1 needs 7 replies and has 6"),
     }
     assert run.rounds[3].as_dict()["replies"] == 7
 

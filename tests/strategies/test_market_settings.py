@@ -126,7 +126,16 @@ def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
             shared.add(item.name)
         elif allowed == ["carrada"]:
             market.add(item.name)
-    assert shared == {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data"}
+    assert shared == {
+        "strategy",
+        "dataset",
+        "clients",
+        "rounds",
+        "seed",
+        "backend",
+        "data",
+        "attack",
+    }
     assert market == {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
 
 

@@ -42,12 +42,17 @@ OTHER: dict[str, Any] = {
     "epsilon": 1.0 / 3.0,
     "noise": "system",
     "privacy": "none",
+    "attack": "sign-flip",
+    "attackers": 6.0,
+    "attack_schedule": "from:2",
 }
 NEEDS: dict[str, dict[str, Any]] = {
     "sizes": {"partition": "sizes", "clients": 9},
     "partition": {"sizes": OTHER["sizes"], "clients": 9},
     "byzantine": {"aggregation": "krum"},
     "price_per_epsilon": {"privacy": "certified"},
+    "attackers": {"attack": "nan"},
+    "attack_schedule": {"attack": "alie"},
 }
 
 

@@ -8,8 +8,14 @@ export const KINDS = {
   3: { label: "type 3, in half the episodes", short: "3", colour: "red" },
 };
 
+export const CLINICS = {
+  honest: { label: "honest", short: "honest", colour: "blue" },
+  attacker: { label: "attacker", short: "attacker", colour: "red" },
+};
+
 export function kindOf(head, name) {
-  return KINDS[(head.kinds || {})[name]];
+  const kind = (head.kinds || {})[name];
+  return KINDS[kind] || CLINICS[kind];
 }
 
 const COLUMNS = [

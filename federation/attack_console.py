@@ -1,0 +1,63 @@
+"""What the terminal says of attackers, of replies that were not used, and of Krum's f."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from strategies.attack_settings import count_attackers
+from strategies.settings import Settings, byzantine_limit
+
+MOST_NAMED = 12
+
+
+def attack_line(entry: Mapping[str, Any]) -> str:
+    """Return who attacked how in one line, empty without an attack."""
+    attack = entry["attack"]
+    if not attack:
+        return ""
+    names = attack["attackers"]
+    listed = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
+    return (
+        f"attack: {attack['name']}, {attack['schedule']}, by {len(names)} of {entry['clients']} "
+        f"clinics" + (f": {listed}" if names else "")
+    )
+
+
+def print_attack(console: Console, entry: Mapping[str, Any]) -> None:
+    """Print who attacked, and for each client and reason how many replies were not used."""
+    line = attack_line(entry)
+    if line:
+        console.print(line, soft_wrap=True)
+    unused = Counter(
+        (verdict["identity"], verdict["message_type"], verdict["kind"], verdict["reason"])
+        for row in entry["rounds"]
+        for verdict in row["verdicts"]
+    )
+    if not unused:
+        return
+    console.print(f"replies not used: {sum(unused.values())}")
+    for (who, what, kind, why), count in unused.most_common(MOST_NAMED):
+        console.print(f"  {who}: {count} x {what} {kind}: {why}", soft_wrap=True, markup=False)
+    if len(unused) > MOST_NAMED:
+        console.print(f"  and {len(unused) - MOST_NAMED} more in result.json")
+
+
+def start_lines(settings: Settings) -> list[str]:
+    """Return what is worth knowing before a run starts: Krum's f, and attackers beyond it."""
+    limit = byzantine_limit(settings.aggregation, settings.clients)
+    if limit is None:
+        return []
+    factor = 4 if settings.aggregation == "bulyan" else 2
+    lines = [
+        f"{settings.aggregation}: f = {settings.byzantine} set, at most {limit} possible with "
+        f"{settings.clients} clinics ({factor} f + 3 replies needed)"
+    ]
+    hostile = count_attackers(settings)
+    if hostile > settings.byzantine:
+        lines.append(
+            f"{hostile} clinics attack and f is {settings.byzantine}: the rule allows for fewer "
+            "than there are; see --byzantine"
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""The results database: every run, round by round, in SQLite or any database of SQLAlchemy's."""

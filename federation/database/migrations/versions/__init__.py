@@ -1,0 +1,1 @@
+"""One file a migration; the newest is :data:`federation.database.models.SCHEMA`."""
