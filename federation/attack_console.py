@@ -8,6 +8,7 @@ from rich.console import Console
 
 from strategies.attack_settings import count_attackers
 from strategies.settings import Settings, byzantine_limit
+from strategies.wrappers.byzantine import BYZANTINE
 
 MOST_NAMED = 12
 
@@ -25,11 +26,26 @@ def attack_line(entry: Mapping[str, Any]) -> str:
     )
 
 
-def print_attack(console: Console, entry: Mapping[str, Any]) -> None:
+def lowered_line(entry: Mapping[str, Any], byzantine: int) -> str:
+    """Return in how many rounds f was lower than set, empty when in none."""
+    rounds = entry["rounds"][1:]
+    lower = [row[BYZANTINE] for row in rounds if row.get(BYZANTINE, byzantine) < byzantine]
+    if not lower:
+        return ""
+    return (
+        f"f = {byzantine} was lowered in {len(lower)} of {len(rounds)} rounds, to {min(lower)} at "
+        "least: fewer clinics were asked, or attackers were found out before"
+    )
+
+
+def print_attack(console: Console, entry: Mapping[str, Any], byzantine: int = 0) -> None:
     """Print who attacked, and for each client and reason how many replies were not used."""
     line = attack_line(entry)
     if line:
         console.print(line, soft_wrap=True)
+    lowered = lowered_line(entry, byzantine)
+    if lowered:
+        console.print(lowered, soft_wrap=True)
     unused = Counter(
         (verdict["identity"], verdict["message_type"], verdict["kind"], verdict["reason"])
         for row in entry["rounds"]

@@ -108,7 +108,10 @@ def settle_attack(settings: "Settings") -> str:
     name = settings.attack
     if settings.is_market:
         if name and name not in MARKET_ATTACKS:
-            raise SettingsError(f"--attack: unknown value {name!r}{nearest(name, MARKET_ATTACKS)}")
+            hint = nearest(name, MARKET_ATTACKS)
+            if name in LEARNING_ATTACKS:
+                hint = "; clinics that train a model do that, on --dataset bcwd"
+            raise SettingsError(f"--attack: unknown value {name!r}{hint}")
         return name or "mixed"
     if name not in ("", NOBODY, *LEARNING_ATTACKS):
         raise SettingsError(f"--attack: unknown attack {name!r}{_hint(name)}")
@@ -117,6 +120,11 @@ def settle_attack(settings: "Settings") -> str:
     count_attackers(settings)
     if settings.attack_schedule != ALWAYS:
         first = schedule_of(settings)
+        if first.kind == ALWAYS:
+            raise SettingsError(
+                f"--attack-schedule {settings.attack_schedule!r}: always takes no number; for a "
+                "share of the rounds write probability:0.3"
+            )
         if first.kind == "from" and first.value > settings.rounds:
             raise SettingsError(
                 f"--attack-schedule {settings.attack_schedule} begins after the last of "
@@ -154,6 +162,10 @@ def count_attackers(settings: "Settings") -> int:
     count = int(asked) if asked >= 1 else round(asked * clinics)
     if settings.attack in ("", NOBODY):
         return 0
+    if clinics == 1:
+        raise SettingsError(
+            "--attack needs at least two clinics, an honest one among them: raise --clients"
+        )
     if asked and not count:
         raise SettingsError(
             f"--attackers {asked:g} of {clinics} clinics is nobody: name a number of them, or "
@@ -163,8 +175,6 @@ def count_attackers(settings: "Settings") -> int:
         raise SettingsError(
             f"--attackers {asked:g} of {clinics} clinics leaves no honest one: name at most "
             f"{clinics - 1}"
-            if clinics > 1
-            else "--attack needs at least two clinics, an honest one among them: raise --clients"
         )
     return count
 

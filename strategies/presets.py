@@ -23,6 +23,10 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
         {"privacy": "none", "aggregation": "fedavg"},
     ),
     "krum": ("non-private, one upload chosen by Krum", {"privacy": "none", "aggregation": "krum"}),
+    "multikrum": (
+        "non-private, the mean of the uploads that Krum likes best; f by --byzantine",
+        {"privacy": "none", "aggregation": "multikrum"},
+    ),
     "fedmedian": (
         "non-private, coordinate-wise median of the uploads",
         {"privacy": "none", "aggregation": "fedmedian"},

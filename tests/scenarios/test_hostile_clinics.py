@@ -133,3 +133,30 @@ def test_a_clinic_under_attack_spends_what_it_would_have_spent(tmp_path: Path) -
     by_partition = {int(name.split()[1]): count for name, count in uploads.items()}
     expected = {n: 2 if f"partition:{n}" in run.attackers else 3 for n in range(7)}
     assert by_partition == expected
+
+
+OFFERS = ("extra-metric", "weight-zero", "weight-nan", "weight-huge", "weight-negative")
+
+
+@pytest.mark.parametrize("name", [*OFFERS, "no-metrics", "refuses", "crashes"])
+def test_broken_offers_and_evaluations_are_judged_before_any_layer_sees_them(name: str) -> None:
+    """Nobody whose offer is bad is bought from; of those asked the rest goes on."""
+    selling = {"price_per_epsilon": 1_000_000, "record_value": 0.02}
+    chosen = settings_of("dp-gd", attack=name, attackers=2.0, learning_rate=3.0, **selling)
+    run = run_one(chosen)
+    for record in run.rounds[1:]:
+        kinds = {(v["identity"], v["message_type"]) for v in record.verdicts}
+        expected = {(who, kind) for who in run.attackers for kind in ("query.offer", "evaluate")}
+        assert kinds == expected
+        assert record.metrics["offers"] == record.metrics["winners"] == len(record.sizes) == 5
+    assert np.isfinite(run.weights).all()
+
+
+def test_an_attacker_of_the_auction_is_bought_from_and_judged_at_delivery() -> None:
+    selling = {"price_per_epsilon": 1_000_000, "record_value": 0.02}
+    chosen = settings_of("dp-gd", attack="nan", attackers=2.0, learning_rate=3.0, **selling)
+    run = run_one(chosen)
+    for record in run.rounds[1:]:
+        assert record.metrics["winners"] == 7
+        assert {v["identity"] for v in record.verdicts} == set(run.attackers)
+        assert len(record.sizes) == 5

@@ -78,7 +78,8 @@ def test_nobody_attacks_without_an_attack_or_on_a_market() -> None:
         ({"attackers": float("inf")}, "must be a finite number"),
         ({"attackers": 2.5}, "neither a share below 1 nor a whole number"),
         ({"attackers": 0.01}, "0.01 of 20 clinics is nobody"),
-        ({"clients": 1}, "of 1 clinics is nobody"),
+        ({"clients": 1}, "needs at least two clinics"),
+        ({"attack_schedule": "always:0.5"}, "always takes no number"),
         ({"clients": 1, "attackers": 1.0}, "needs at least two clinics"),
         ({"attack_schedule": "rubbish"}, "unknown schedule 'rubbish'"),
         ({"attack_schedule": ""}, "unknown schedule ''"),
@@ -90,7 +91,7 @@ def test_nobody_attacks_without_an_attack_or_on_a_market() -> None:
         ({"attack_schedule": "probability:x"}, "'x' is not a number"),
         ({"attack": "", "attackers": 6.0}, "--attackers does nothing without --attack"),
         ({"attack": "", "attack_schedule": "from:3"}, "--attack-schedule does nothing without"),
-        ({"dataset": "carrada"}, "unknown value 'sign-flip'"),
+        ({"dataset": "carrada"}, "unknown value 'sign-flip'; clinics that train"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(changes: dict[str, object], line: str) -> None:
@@ -102,7 +103,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(changes: dict[str, object], 
 
 
 def test_centralised_has_nobody_to_attack() -> None:
-    with pytest.raises(SettingsError, match="nobody"):
+    with pytest.raises(SettingsError, match="at least two clinics"):
         compose("centralised", {"attack": "nan"})
 
 

@@ -6,7 +6,7 @@ from federation.backends.inprocess import run_config
 from strategies.presets import CALIBRATIONS, STRATEGIES, compose, from_run_config
 from strategies.settings import Settings, SettingsError
 
-NOISELESS = {"fedavg", "krum", "fedmedian", "centralised"}
+NOISELESS = {"fedavg", "krum", "multikrum", "fedmedian", "centralised"}
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
