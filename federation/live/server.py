@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import BoundedSemaphore, Lock, Thread
+from threading import BoundedSemaphore, Event, Lock, Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -58,7 +58,11 @@ class LiveServer(ThreadingHTTPServer):
             if not port:
                 raise
             super().__init__((HOST, 0), Page)
-        self._thread = Thread(target=self.serve_forever, args=(_POLL,), daemon=True, name="live")
+        self._closed = Event()
+        self._serving = [
+            Thread(target=self.serve_forever, args=(_POLL,), daemon=True, name="live"),
+            Thread(target=self._work, daemon=True, name="live-figures"),
+        ]
 
     @property
     def port(self) -> int:
@@ -72,7 +76,8 @@ class LiveServer(ThreadingHTTPServer):
 
     def start(self) -> "LiveServer":
         """Begin to serve."""
-        self._thread.start()
+        for thread in self._serving:
+            thread.start()
         return self
 
     def close(self, drain: float = DRAIN) -> None:
@@ -80,8 +85,16 @@ class LiveServer(ThreadingHTTPServer):
         deadline = monotonic() + drain
         while self._streams and monotonic() < deadline:
             sleep(_POLL / 5)
+        self._closed.set()
         self.shutdown()
         self.server_close()
+
+    def _work(self) -> None:
+        """Compute what is shown beside the run, while somebody looks and until all is known."""
+        while not self._closed.wait(_POLL) and not self.source.complete:
+            if self._streams:
+                with suppress(Exception):  # figures that cannot be had are not shown
+                    self.source.advance()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, if one is free; else hang up."""

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -57,10 +58,13 @@ class Serving(View):
         state, message = outcome(fault)
         again = f"./run_federation.sh live {shlex.quote(str(self._out))}"
         self._source.feed.end(state, message, again if state == FINISHED else "")
-        self._server.close()
+        with suppress(Exception):  # what was shown is over, and must not change its outcome
+            self._server.close()
 
     def round(self, record: RoundRecord) -> None:
-        """Append a round to the feed."""
+        """Append a round to the feed; a market has nothing to show before its first."""
+        if not record.round and not record.metrics:
+            return
         self._try(lambda source: source.feed.add(self._tally.of_record(record)))
 
     def say(self, message: str) -> None:
@@ -87,7 +91,8 @@ class Serving(View):
     def _give_up(self, fault: Exception) -> None:
         self._source = None
         if self._server is not None:
-            self._server.close()
+            with suppress(Exception):
+                self._server.close()
             self._server = None
         why = secret_free(f"{type(fault).__name__}: {fault}")
         tell(f"live view: not shown, the run goes on ({why})")

@@ -33,11 +33,14 @@ class Source:
         Of what clinics have spent.
     cells : Cells, optional
         Of a comparison.
+    complete : bool
+        Whether all is known that is computed beside the run.
     """
 
     feed: Feed
     meter: EpsilonMeter | None = None
     cells: Cells | None = None
+    complete: bool = False
 
     def board(self) -> dict[str, Any] | None:
         """Return the state of a comparison, None of a run."""
@@ -48,9 +51,11 @@ class Source:
         known = {} if self.meter is None else self.meter.known()
         return {str(count): finite(value) for count, value in sorted(known.items())}
 
-    def advance(self) -> bool:
-        """Work on what is computed beside the run; return whether all of it is known."""
-        return self.meter is None or self.meter.advance(self.feed)
+    def advance(self) -> None:
+        """Work on what is computed beside the run, in a thread of its own: it can take a while."""
+        over = self.feed.ended
+        known = self.meter is None or self.meter.advance(self.feed)
+        self.complete = over and known
 
     def state(self) -> str:
         """Return everything at once, as JSON: what the events add up to."""
@@ -75,6 +80,7 @@ def events(source: Source, after: int) -> Iterator[str]:
     told: dict[str, str] = {}
     spoke, looked = monotonic(), 0.0
     while True:
+        complete = source.complete
         over = feed.ended  # before the rounds: the end is told after the last of them
         while batch := feed.after(after, BATCH):
             after = batch[-1].number
@@ -90,8 +96,7 @@ def events(source: Source, after: int) -> Iterator[str]:
                 told[name] = text
                 yield _event(name, text)
                 spoke = monotonic()
-        complete = source.advance()
-        if over and complete and told["epsilon"] == _dump(source.spent()):
+        if complete:
             yield _event("end", "null")
             return
         if monotonic() - spoke > SILENCE:
