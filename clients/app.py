@@ -8,7 +8,7 @@ from flwr.clientapp import ClientApp
 
 from clients.attack_mod import attack
 from clients.clinic import clinic_of
-from clients.ledger_mod import charge_upload
+from clients.ledger_mod import charge_upload, upload_number
 from clients.market_mods import man_in_the_middle, serve_device, serve_hello, serve_user
 from clients.messages import (
     clients_of,
@@ -72,7 +72,8 @@ def train(message: Message, context: Context) -> Message:
     server_round = round_of(record_of(message, ConfigRecord))
     if settings.privacy in CERTIFIED_PRIVACY:
         noise = noise_source(noise_of(context, settings), settings.seed, clinic.partition)
-        weights = private_upload(clinic, settings, weights, server_round, noise)
+        number = upload_number(message, context) if settings.first_share else 1
+        weights = private_upload(clinic, settings, weights, server_round, noise, number)
     else:
         weights = clinic.train(weights, settings, server_round)
     content = RecordDict(

@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from clients.messages import partition_of
 from datasets.errors import DataError
 from datasets.table import Table
-from strategies.learning.linear_svm import FloatArray, descend, draw_batches, sign_records
-from strategies.learning.metrics import Diagnosis, diagnose
-from strategies.learning.task import feature_bound, feature_map, federation_of
+from strategies.learning.linear_svm import FloatArray, descend, draw_batches
+from strategies.learning.one_versus_rest import signed_rows
+from strategies.learning.task import (
+    Judgement,
+    feature_bound,
+    feature_map,
+    federation_of,
+    judge,
+)
 from strategies.privacy.units import group_units
 from strategies.randomness import Purpose, generator
 from strategies.settings import CERTIFIED_PRIVACY, Settings
@@ -32,21 +38,25 @@ class Clinic:
     features : ndarray, shape (n, d)
         Feature vectors, bias included.
     labels : ndarray of int8, shape (n,)
-        +1 diseased, -1 healthy.
-    signed : ndarray, shape (n, d)
-        Labels times features.
-    units : ndarray, shape (units, records of one, d)
+        +1 diseased, -1 healthy; of K > 2 classes 1..K.
+    classes : tuple of str
+        Their names.
+    signed : ndarray, shape (n, d), or (n K, K d) of K classes
+        Labels times features, a row for each hinge of a record.
+    units : ndarray, shape (units, rows of one, d or K d)
         ``signed`` gathered by unit of privacy, padded with zeros.
     weight : int
         What the clinic's upload weighs: its records, or its units under a mechanism that
         protects units of several records, whose number alone is public then.
     norm_bound : float
-        Bound on every feature vector's norm that a proof may use, or infinity.
+        Bound on every record's gradient that a proof may use, or infinity: the largest norm of a
+        feature vector, times sqrt(K).
     """
 
     partition: int
     features: FloatArray
     labels: NDArray[np.int8]
+    classes: tuple[str, ...]
     signed: FloatArray
     units: FloatArray
     weight: int
@@ -71,11 +81,12 @@ class Clinic:
             steps=settings.steps,
             l2=settings.l2,
             batches=batches,
+            hinges=len(self.signed) // self.records,
         )
 
-    def evaluate(self, weights: FloatArray, settings: Settings) -> Diagnosis:
+    def evaluate(self, weights: FloatArray, settings: Settings) -> Judgement:
         """Judge a broadcast model on the clinic's own records (Algorithm 1, line 14)."""
-        return diagnose(weights, self.features, self.labels, settings.l2)
+        return judge(weights, self.features, self.labels, settings.l2, self.classes)
 
 
 def clinic_of(context: Context, settings: Settings) -> Clinic:
@@ -100,11 +111,14 @@ def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
     """Return the clinic that holds ``records``."""
     mapping = feature_map(records, settings)
     features = mapping(records.features)
-    signed = sign_records(features, records.labels)
-    units = group_units(signed, records.groups if settings.unit == "patient" else None)
-    weight = len(units) if settings.privacy in CERTIFIED_PRIVACY else len(signed)
+    signed = signed_rows(features, records.labels, len(records.classes))
+    groups = None if settings.unit == "record" else records.groups
+    units = group_units(signed, groups, len(signed) // len(records))
+    weight = len(units) if settings.privacy in CERTIFIED_PRIVACY else len(records)
     bound = feature_bound(records, settings)
-    return Clinic(partition, features, records.labels, signed, units, weight, bound)
+    return Clinic(
+        partition, features, records.labels, records.classes, signed, units, weight, bound
+    )
 
 
 def simulated_clinic(partition: int, settings: Settings) -> Clinic:

@@ -8,6 +8,7 @@ the clinic's own mechanism twice, once with no noise.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from flwr.app import ConfigRecord
@@ -22,6 +23,7 @@ from strategies.randomness import NoiseSource
 from strategies.settings import CERTIFIED_PRIVACY, Settings
 from strategies.trust.attacks import Sight
 from strategies.wrappers.global_differential_privacy import from_config
+from strategies.wrappers.protocol import UPLOAD_NUMBER
 
 Source = Callable[[Clinic], NoiseSource]
 
@@ -61,29 +63,32 @@ class Round:
         Of global-dp, with the smallest shard, as the request states them.
     smallest : int
         m of that calibration.
+    nth : int
+        Which of a member's uploads the request asks for, where its noise depends on that.
     """
 
     number: int
     settings: Settings
     calibration: GlobalDP | None = None
     smallest: int = 1
+    nth: int = 1
 
     @classmethod
     def asked(cls, settings: Settings, number: int, config: ConfigRecord) -> "Round":
         """Return the round that a train request describes."""
         calm = settings if settings.noise == "seeded" else settings.changed(noise="seeded")
         if settings.privacy != "global-dp":
-            return cls(number, calm)
+            return cls(number, calm, nth=int(cast(int, config.get(UPLOAD_NUMBER, number))))
         return cls(number, calm, *from_config(config))
 
     def at_start(self) -> "Round":
         """Return the first round with the same calibration."""
-        return replace(self, number=1)
+        return replace(self, number=1, nth=1)
 
     def upload(self, clinic: Clinic, weights: FloatArray, noise: NoiseSource) -> FloatArray:
         """Return what the mechanism of the run uploads for a clinic."""
         if self.settings.privacy in CERTIFIED_PRIVACY:
-            return private_upload(clinic, self.settings, weights, self.number, noise)
+            return private_upload(clinic, self.settings, weights, self.number, noise, self.nth)
         trained = clinic.train(weights, self.settings, self.number)
         if self.calibration is None:
             return trained

@@ -24,7 +24,7 @@ from strategies.privacy.mechanisms import spent_epsilon, upload_cost
 from strategies.privacy.report_warnings import STRICT_DELTA
 from strategies.settings import Settings
 from strategies.wrappers.global_differential_privacy import from_config
-from strategies.wrappers.protocol import EXHAUSTED, MODEL
+from strategies.wrappers.protocol import EXHAUSTED, MODEL, UPLOAD_NUMBER
 from strategies.wrappers.vectors import to_array, to_vector
 
 OWN_LIMITS = ("max-epsilon", "max-uploads", "ledger")
@@ -56,6 +56,26 @@ def charge_upload(message: Message, context: Context, call_next: ClientAppCallab
     if MODEL in _arrays(reply):
         context.state[SPENT] = MetricRecord({"uploads": _uploads(context) + 1})
     return reply
+
+
+def upload_number(message: Message, context: Context) -> int:
+    """Return which upload of this run a train message asks a clinic for, the first is 1.
+
+    Its own count, which the server can only raise (``upload-number`` in the train config, when
+    it cannot know whether an earlier one was made): a later upload never has less noise.
+    """
+    settings = clinic_settings(context)
+    url, done = ledger_of(context, settings), _uploads(context)
+    if url:
+        clinic = clinic_of(context, settings)
+        ledger = _store(url).load(data_name(context, settings))
+        done = ledger.uploads(run_name(message, settings, clinic))
+    return max(done + 1, _asked_number(message))
+
+
+def _asked_number(message: Message) -> int:
+    number = record_of(message, ConfigRecord).get(UPLOAD_NUMBER, 1)
+    return number if isinstance(number, int) and number > 0 else 1
 
 
 def ledger_of(context: Context, settings: Settings) -> str:
@@ -112,7 +132,8 @@ def marginal_epsilon(context: Context) -> float:
     if not url:
         done, cost = _uploads(context), (settings, clinic.weight, clinic.norm_bound)
         return spent_epsilon(*cost, done + 1, delta) - spent_epsilon(*cost, done, delta)
-    mu, sampled = upload_cost(settings, clinic.weight, clinic.norm_bound)
+    number = _uploads(context) + 1
+    mu, sampled = upload_cost(settings, clinic.weight, clinic.norm_bound, number)
     charge = Charge("next", 0, "", {"server": mu} if sampled is None else {}, sampled)
     ledger = _store(url).load(data_name(context, settings))
     return float(ledger.marginal_epsilon(charge, "server", delta))
@@ -143,7 +164,7 @@ def budget_of(context: Context, settings: Settings) -> Budget:
         if not own >= 0:
             raise ValueError(f"max-{name} of this clinic must be a number of at least 0, got {own}")
         limits[name] = min((limit for limit in (own, of_run) if limit), default=None)
-    uploads = settings.rounds if limits["uploads"] is None else int(limits["uploads"])
+    uploads = settings.releases if limits["uploads"] is None else int(limits["uploads"])
     return Budget(own_delta(context, settings), limits["epsilon"], uploads)
 
 
@@ -176,7 +197,8 @@ def _charged_on_disk(
     name = data_name(context, of_run)
     server_round = round_of(record_of(message, ConfigRecord))
     broadcast = record_of(message, ArrayRecord)[MODEL].data
-    mu, sampled = upload_cost(settings, smallest, clinic.norm_bound)
+    number = upload_number(message, context)
+    mu, sampled = upload_cost(settings, smallest, clinic.norm_bound, number)
     mus = {} if sampled else dict.fromkeys(("server", "eavesdropper", "broadcast"), mu)
     run = run_name(message, of_run, clinic)
     charge = Charge(run, server_round, sha256(broadcast).hexdigest(), mus, sampled)

@@ -24,6 +24,7 @@ def private_upload(
     weights: FloatArray,
     server_round: int,
     noise: NoiseSource,
+    upload: int = 1,
 ) -> FloatArray:
     """Return a clinic's upload under ``certified``, ``dp-gd`` or ``dp-sgd``.
 
@@ -39,6 +40,8 @@ def private_upload(
         Addresses the seeded streams.
     noise : NoiseSource
         Standard normal draws; with ``--noise discrete`` integers on a grid are drawn instead.
+    upload : int
+        Which of its uploads in this run it is, the first is 1: dp-gd may add less noise to it.
     """
     mechanism = mechanism_of(settings)
     units = clinic.units
@@ -47,6 +50,8 @@ def private_upload(
     if settings.noise == "discrete":
         return _on_a_grid(mechanism, units, weights)
     normals = noise.standard_normal(len(weights), server_round)
+    if isinstance(mechanism, DPGradientDescent):
+        return mechanism.upload(weights, units, len(units), normals, upload)
     return mechanism.upload(weights, units, len(units), normals)
 
 

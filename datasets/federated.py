@@ -80,6 +80,17 @@ def load(data: str, schema: str, missing: str) -> Table:
     return _cached_table(data, schema, missing, stamp)
 
 
+@lru_cache(maxsize=4)
+def load_objects(data: str, kind: str) -> Table:
+    """Read the objects of a CARRADA root once per process; no path: of the generated scenes.
+
+    Parameters are those of :func:`datasets.carrada.records.load_objects`.
+    """
+    from datasets.carrada.records import load_objects as read
+
+    return read(data or None, kind)
+
+
 def _stamp(path: str) -> tuple[int, int]:
     from pathlib import Path
 

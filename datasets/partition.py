@@ -20,6 +20,8 @@ from datasets.table import Table
 from datasets.units import Units, units_of
 
 SCHEMES = ("iid", "sizes", "dirichlet")
+BY_RECORDING = "sequence"
+"""A scheme of its own, for tables of recordings."""
 MAX_DRAWS = 10
 ALPHA_BOUNDS = (1e-6, 1e6)
 
@@ -47,7 +49,7 @@ def partition(
         `iid`: random shards of equal size (for records within 1). `sizes`: random shards in
         proportion to `sizes`. `dirichlet`: skewed by label (see the module); drawn anew up to
         `MAX_DRAWS` times while a shard is under the minimum, after which rows are moved from the
-        largest shards to those that lack some.
+        largest shards to those that lack some. `sequence`: whole recordings, spread evenly.
     seed
         Run seed.
     minimum
@@ -57,8 +59,8 @@ def partition(
     sizes
         V positive weights for `sizes`; by default 1, 2, ..., V.
     unit
-        `record`, or `patient`: nobody sits in two shards, and sizes come as near the wanted ones
-        as whole patients allow.
+        A unit of `datasets.units.UNITS`. `patient` (or `track`): nobody sits in two shards, and
+        sizes come as near the wanted ones as they allow.
 
     Returns
     -------
@@ -70,14 +72,16 @@ def partition(
     DataError
         If a setting is not usable or the minimum cannot be met.
     """
-    check_choice("partition scheme", scheme, SCHEMES)
+    check_choice("partition scheme", scheme, (*SCHEMES, BY_RECORDING))
+    if scheme == BY_RECORDING:
+        unit = "sequence"
     units = units_of(table, unit)
     rng = generator(seed, Purpose.PARTITION)
     _check_counts(len(table), units, unit, clients, minimum)
     if scheme == "dirichlet":
         owner = _dirichlet(units, clients, minimum, alpha, rng)
     else:
-        weights = np.ones(clients) if scheme == "iid" else _weights(sizes, clients)
+        weights = _weights(sizes, clients) if scheme == "sizes" else np.ones(clients)
         owner = place(units.sizes, shard_sizes(len(table), weights, minimum), rng)
     owner = _meet_minimum(owner, units, clients, minimum, rng)
     return _shards(owner[units.of_row], clients)

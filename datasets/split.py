@@ -27,8 +27,8 @@ def holdout(
     fraction
         Share of the records to hold out, inside (0, 1).
     unit
-        `record`: exactly round(fraction n) records (683 -> 546 + 137). `patient`: whole patients,
-        with a number of records as close to that as whole patients allow.
+        `record`: exactly round(fraction n) records (683 -> 546 + 137). `patient`: whole patients
+        (or tracks, or sequences), with a number of records as close to that as these allow.
     seed
         Run seed.
 

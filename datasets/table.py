@@ -1,6 +1,6 @@
 """The one shape in which every room sees labelled records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,14 +39,16 @@ class Table:
     features
         (n, d) float64, raw values, finite.
     labels
-        (n,) int8, +1 for the positive class (malignant), -1 for the other.
+        (n,) int8. Of two classes: +1 for the positive one (malignant), -1 for the other. Of K > 2
+        classes: 1..K, the place in `classes`.
     groups
-        (n,) int64, patient index: equal for records of one patient. A freshly read table numbers
-        its G patients 0..G-1; what `take` returns keeps the numbers, so parts stay comparable.
+        (n,) int64, patient index: equal for records of one patient (on CARRADA of one track). A
+        freshly read table numbers its G patients 0..G-1; what `take` returns keeps the numbers, so
+        parts stay comparable.
     feature_names
         d distinct column names.
     classes
-        Names of the (negative, positive) class.
+        Names of the (negative, positive) class, or of K > 2 classes in the order of their labels.
     name
         Name of the data set.
     bounds
@@ -55,6 +57,9 @@ class Table:
     public_bounds
         Whether the bounds are known without looking at any record. Observed ones are not: they
         are a statistic of private data, for which no privacy budget is charged.
+    recordings
+        (n,) int64, index of the recording (sequence) a record is from, several groups each; empty
+        where records stand alone.
 
     Raises
     ------
@@ -66,15 +71,17 @@ class Table:
     labels: NDArray[np.int8]
     groups: NDArray[np.int64]
     feature_names: tuple[str, ...]
-    classes: tuple[str, str]
+    classes: tuple[str, ...]
     name: str
     bounds: Bounds = ()
     public_bounds: bool = False
+    recordings: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
         self._freeze("features", np.float64)
         self._freeze("labels", np.int8)
         self._freeze("groups", np.int64)
+        self._freeze("recordings", np.int64)
         object.__setattr__(self, "feature_names", tuple(self.feature_names))
         object.__setattr__(self, "classes", tuple(self.classes))
         self._check_names()
@@ -94,8 +101,8 @@ class Table:
             check_name("column name", column)
         if len(set(self.feature_names)) != len(self.feature_names):
             raise DataError("column names of a table must be distinct")
-        if len(self.classes) != BINARY or self.classes[0] == self.classes[1]:
-            raise DataError(f"a table has two distinct classes, not {shown(self.classes)}")
+        if len(self.classes) < BINARY or len(set(self.classes)) != len(self.classes):
+            raise DataError(f"a table has two or more distinct classes, not {shown(self.classes)}")
         for label in self.classes:
             check_name("class name", label)
         check_name("table name", self.name)
@@ -111,7 +118,14 @@ class Table:
             raise DataError(f"groups of shape {self.groups.shape} do not fit {rows} labels")
         if not np.isfinite(self.features).all():
             raise DataError("features must be finite: drop or impute missing values first")
-        if not (np.abs(self.labels) == 1).all():
+        if len(self.recordings) and self.recordings.shape != (rows,):
+            raise DataError(f"recordings of shape {self.recordings.shape} do not fit {rows} labels")
+        if len(self.classes) > BINARY:
+            if not ((self.labels >= 1) & (self.labels <= len(self.classes))).all():
+                raise DataError(
+                    f"labels of {len(self.classes)} classes must be 1 or more, up to it"
+                )
+        elif not (np.abs(self.labels) == 1).all():
             raise DataError("labels must be +1 (positive class) or -1")
         if (self.groups < 0).any():
             raise DataError("patient indices must not be negative")
@@ -172,4 +186,5 @@ class Table:
             name=self.name,
             bounds=self.bounds,
             public_bounds=self.public_bounds,
+            recordings=self.recordings[rows] if len(self.recordings) else self.recordings,
         )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from datasets.errors import check_choice
-from datasets.table import Table
+from datasets.errors import DataError, check_choice
+from datasets.table import BINARY, Table
 
-UNITS = ("record", "patient")
+UNITS = ("record", "patient", "track", "sequence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Units:
     sizes
         (u,) int64, rows of each unit.
     labels
-        (u,) int8, the unit's majority label; +1 when tied.
+        (u,) int8, the unit's majority label; when tied +1, or the lowest of more than two classes.
     """
 
     of_row: NDArray[np.int64]
@@ -58,23 +58,35 @@ def units_of(table: Table, unit: str) -> Units:
     table
         n records.
     unit
-        `record` or `patient`.
+        `record`; `patient`, on CARRADA `track`: the table's groups; `sequence`: its recordings.
 
     Returns
     -------
     Units
-        n units of one row, or one per distinct patient.
+        n units of one row, or one per distinct patient, track or sequence.
 
     Raises
     ------
     DataError
-        If the unit is unknown.
+        If the unit is unknown, or the table does not know its recordings.
     """
     check_choice("unit", unit, UNITS)
     if unit == "record":
         count = len(table)
         return Units(np.arange(count), np.ones(count, dtype=np.int64), table.labels)
-    _, of_row, sizes = np.unique(table.groups, return_inverse=True, return_counts=True)
-    votes = np.bincount(of_row, weights=table.labels, minlength=len(sizes))
-    labels = np.where(votes >= 0, 1, -1).astype(np.int8)
+    if unit == "sequence" and len(table.recordings) != len(table):
+        raise DataError(f"{table.name} is no set of recordings: its unit is record or patient")
+    owners = table.recordings if unit == "sequence" else table.groups
+    _, of_row, sizes = np.unique(owners, return_inverse=True, return_counts=True)
+    labels = _majority(table, of_row, len(sizes))
     return Units(of_row.astype(np.int64), sizes.astype(np.int64), labels)
+
+
+def _majority(table: Table, of_row: NDArray[np.intp], units: int) -> NDArray[np.int8]:
+    if len(table.classes) > BINARY:
+        votes = np.zeros((units, len(table.classes) + 1), dtype=np.int64)
+        np.add.at(votes, (of_row, table.labels), 1)
+        commonest: NDArray[np.int8] = votes.argmax(axis=1).astype(np.int8)
+        return commonest
+    balance = np.bincount(of_row, weights=table.labels, minlength=units)
+    return np.where(balance >= 0, 1, -1).astype(np.int8)

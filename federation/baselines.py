@@ -3,14 +3,15 @@
 import numpy as np
 
 from federation.cohort import Cohort
-from strategies.learning.metrics import Diagnosis, diagnose
+from strategies.learning.task import Judgement, judge
 
 
-def centralised_svm(clinics: Cohort, l2: float) -> Diagnosis:
+def centralised_svm(clinics: Cohort, l2: float) -> Judgement:
     """Train LinearSVC to convergence on all records together and judge it on the held-out set.
 
     scikit-learn's defaults (squared hinge, C = 1) but for the primal solver, which draws no
-    random numbers. The constant feature is the bias, as in the federation.
+    random numbers. The constant feature is the bias, as in the federation; more than two classes
+    are told apart one versus the rest.
 
     Parameters
     ----------
@@ -23,5 +24,5 @@ def centralised_svm(clinics: Cohort, l2: float) -> Diagnosis:
 
     features, labels = clinics.records()
     machine = LinearSVC(dual=False, fit_intercept=False).fit(features, labels)
-    weights = np.asarray(machine.coef_[0], dtype=np.float64)
-    return diagnose(weights, clinics.test_features, clinics.test_labels, l2)
+    weights = np.asarray(machine.coef_, dtype=np.float64).reshape(-1)
+    return judge(weights, clinics.test_features, clinics.test_labels, l2, clinics.classes)

@@ -13,7 +13,7 @@ from federation.compare import Cell
 from federation.details import Detail, details_of, details_of_market, trace_of
 from federation.market_runs import MODES, entries_of_run, vectorisable
 from federation.outputs import now
-from federation.repeat import METRICS, baseline_settings
+from federation.repeat import baseline_settings, metrics_in
 from server.errors import RunFailed
 from strategies.settings import Settings
 
@@ -105,8 +105,8 @@ def baselines(settings: Settings) -> dict[str, dict[str, Any]]:
         "federated_nonprivate": federate(clinics, settings, None).diagnoses[0],
     }
     return {
-        name: {metric: diagnosis.as_dict()[metric] for metric in METRICS}
-        for name, diagnosis in found.items()
+        name: {metric: judged[metric] for metric in metrics_in(judged)}
+        for name, judged in ((name, model.as_dict()) for name, model in found.items())
     }
 
 

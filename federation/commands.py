@@ -32,6 +32,7 @@ from federation.tracking import tracked, trackers_from
 from server.errors import RunFailed
 from server.federation import FederatedRun
 from server.loop import RoundRecord
+from strategies.learning.one_versus_rest import BINARY
 from strategies.learning.task import federation_of
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, flag
@@ -127,6 +128,8 @@ def check_classes(settings: Settings) -> None:
     if len(set(parts.table.labels[parts.train].tolist())) < len(parts.table.classes):
         raise DataError(
             "the records to train on are all of one class: give a table with both, or another seed"
+            if len(parts.table.classes) == BINARY
+            else "the records to train on lack a class: take another seed, or --split track"
         )
 
 
@@ -215,6 +218,10 @@ _OWN_OF_FIG3 = {"clients", "epsilon", "partition", "sizes"}
 
 def _refuse_ignored(what: str, settings: Settings, named: dict[str, Any]) -> None:
     """Refuse settings that a figure of the paper would pass over."""
+    if settings.is_learning:
+        raise UsageError(
+            f"reproduce {what} draws the paper's data, bcwd: for --task learn use compare"
+        )
     if settings.privacy != "global-dp":
         raise UsageError(
             f"reproduce {what} draws the paper's protocol, global-dp, not {settings.privacy}; for "
@@ -283,6 +290,11 @@ def shards(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     if settings.is_market:
         raise UsageError("shards cuts records of clinics: --dataset carrada has none")
+    if settings.is_learning:
+        raise UsageError(
+            "shards writes tables of two classes: --task learn has three; each device reads its "
+            "part of the CARRADA root in a simulation"
+        )
     parts = federation_of(settings)
     paths = write_shards(parts.table, parts.shards, options.out, overwrite=options.overwrite)
     if not options.quiet:

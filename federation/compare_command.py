@@ -18,6 +18,7 @@ from federation.outputs import database_of, fresh, repeat_command
 from federation.results import to_json, write_rounds, write_text
 from server.errors import RunFailed
 from strategies.learning.task import federation_of
+from strategies.market_presets import world_of
 from strategies.presets import compose
 from strategies.settings import Settings
 
@@ -102,7 +103,7 @@ def check_data(settings: Settings) -> None:
 
 
 def _default(overrides: Mapping[str, Any]) -> str:
-    if overrides.get("dataset") != "carrada":
+    if world_of(overrides) != "twin":
         return DEFAULT
     from federation.market_reproduce import COMPARED
 
@@ -145,4 +146,4 @@ def _table(result: Mapping[str, Any]) -> Any:
 
 
 def _is_market(result: Mapping[str, Any]) -> bool:
-    return str(result["settings"]["dataset"]) == "carrada"
+    return world_of(result["settings"]) == "twin"

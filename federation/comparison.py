@@ -18,7 +18,7 @@ from federation.flags import UsageError
 from federation.live.view import View
 from federation.market_runs import summary_of_markets
 from federation.parallel import map_parallel
-from federation.repeat import METRICS
+from federation.repeat import metrics_in
 from federation.results import floors_of, result_of
 from federation.statistics import summarise
 from strategies.settings import Settings
@@ -189,7 +189,7 @@ class Comparison:
             | {
                 "summary": {
                     metric: summarise([_number(row[name][metric]) for row in of_seeds]).as_dict()
-                    for metric in METRICS
+                    for metric in metrics_in(of_seeds[0][name])
                 }
             }
             for name in of_seeds[0]

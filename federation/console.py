@@ -1,6 +1,6 @@
 """What a user sees in the terminal: one progress bar, then tables; data on standard output."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ def _spent(settings: Settings, rounds: int) -> str:
         return f"eps {settings.epsilon:g} nominal"
     from strategies.privacy.mechanisms import spent_epsilon
 
-    spent = spent_epsilon(settings, 1, 1.0, rounds)  # neither m nor the bound matters here
+    uploads = min(rounds, settings.releases)
+    spent = spent_epsilon(settings, 1, 1.0, uploads)  # neither m nor the bound matters here
     return f"eps {spent:.3g} of {settings.epsilon:g} spent"
 
 
@@ -75,12 +76,12 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     rows = result["summary"]
     seeds = rows[0]["n"] if rows else 1
     table = Table(
-        title=f"{entry['clients']} clinics, {data_title(settings)}, held-out records",
+        title=f"{entry['clients']} {who(settings)}, {data_title(settings)}, held-out records",
         title_justify="left",
         **_PLAIN,
     )
     table.add_column("mean \u00b1 95 % interval" if seeds > 1 else "", no_wrap=True)
-    for name in ("accuracy %", "sensit. %", "specif. %", "AUC %", "loss"):
+    for name in _columns(entry["final"]).values():
         table.add_column(name, justify="right", no_wrap=True)
     table.add_row(f"{entry['strategy']}, seed {entry['seed']}", *_figures(entry["final"]))
     if seeds > 1:
@@ -96,7 +97,15 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     table.add_row("floor: majority", f"{100 * result['floors']['majority']:.1f}")
     if "mean_rule" in result["floors"]:
         table.add_row("floor: mean \u2265 3 *", f"{100 * result['floors']['mean_rule']:.1f}")
+    if "nearest_rule" in result["floors"]:
+        share = 100 * result["floors"]["nearest_rule"]
+        table.add_row("floor: nearest medians *", f"{share:.1f}")
     console.print(table)
+    if "nearest_rule" in result["floors"]:
+        console.print(
+            "* the class whose published medians of speed and extents are nearest: no training,\n"
+            "  but the medians are of the whole real data set, and generated scenes follow them"
+        )
     if "mean_rule" in result["floors"]:
         console.print(
             "* malignant when the mean of the nine attributes is at least 3: no training, but\n"
@@ -124,7 +133,8 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
     )
     for name in ("strategy", "cell"):
         table.add_column(name)
-    for name in ("accuracy %", "sensit. %", "minus first", "seeds"):
+    second = metrics_shown(row["metric"] for row in result["summary"])
+    for name in ("accuracy %", _HEADINGS[second], "minus first", "seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     by_key: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in result["summary"]:
@@ -136,7 +146,7 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
             strategy,
             cell,
             _interval(accuracy, 100.0, 1),
-            _interval(metrics["sensitivity"], 100.0, 1),
+            _interval(metrics[second], 100.0, 1),
             "" if difference is None else _interval(difference, 100.0, 1),
             str(accuracy["n"]),
         )
@@ -145,6 +155,8 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
     text = f"floors: majority class {floors['majority']:.1%}"
     if "mean_rule" in floors:
         text += f", mean attribute >= 3 without training {floors['mean_rule']:.1%}"
+    if "nearest_rule" in floors:
+        text += f", nearest published medians without training {floors['nearest_rule']:.1%}"
     console.print(text)
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)
@@ -161,6 +173,10 @@ def _progress() -> Progress:
 
 
 def _print_confusion(console: Console, final: Mapping[str, Any]) -> None:
+    if "true_positive" not in final:
+        for line in confusion_lines(final):
+            console.print(line)
+        return
     console.print(
         f"confusion: {final['true_positive']} diseased found, {final['false_negative']} missed; "
         f"{final['true_negative']} healthy cleared, {final['false_positive']} alarmed"
@@ -213,12 +229,12 @@ def _epsilon(value: float | None) -> str:
 def _figures(final: Mapping[str, Any]) -> Sequence[str]:
     return [
         "-" if final[name] is None else f"{scale * final[name]:.{digits}f}"
-        for name, scale, digits in _COLUMNS
+        for name, (scale, digits) in _scales(final).items()
     ]
 
 
 def _intervals(rows: Mapping[str, Mapping[str, Any]]) -> Sequence[str]:
-    return [_interval(rows[name], scale, digits) for name, scale, digits in _COLUMNS]
+    return [_interval(rows[name], *how) for name, how in _scales(rows).items()]
 
 
 def _interval(row: Mapping[str, Any], scale: float, digits: int) -> str:
@@ -230,13 +246,47 @@ def _interval(row: Mapping[str, Any], scale: float, digits: int) -> str:
     return f"{mean} \u00b1{scale * (row['ci95_high'] - row['mean']):.{digits}f}"
 
 
-_COLUMNS = (
-    ("accuracy", 100.0, 1),
-    ("sensitivity", 100.0, 1),
-    ("specificity", 100.0, 1),
-    ("auc", 100.0, 1),
-    ("loss", 1.0, 2),
-)
+_HEADINGS = {
+    "accuracy": "accuracy %",
+    "sensitivity": "sensit. %",
+    "specificity": "specif. %",
+    "auc": "AUC %",
+    "balanced_accuracy": "balanced %",
+    "macro_f1": "macro F1 %",
+    "loss": "loss",
+}
+
+
+def _columns(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headings of the metrics that are there."""
+    return {name: text for name, text in _HEADINGS.items() if name in metrics}
+
+
+def _scales(metrics: Mapping[str, Any]) -> dict[str, tuple[float, int]]:
+    """Return factor and digits of each metric that is shown."""
+    return {name: (1.0, 2) if name == "loss" else (100.0, 1) for name in _columns(metrics)}
+
+
+def metrics_shown(metrics: Iterable[str]) -> str:
+    """Return the metric to show beside the accuracy."""
+    return "sensitivity" if "sensitivity" in set(metrics) else "balanced_accuracy"
+
+
+def who(settings: Mapping[str, Any]) -> str:
+    """Return what those are called who train."""
+    return "devices" if settings["dataset"] == "carrada" else "clinics"
+
+
+def confusion_lines(final: Mapping[str, Any]) -> list[str]:
+    """Return one line for each class: how many were found, and what the others were taken for."""
+    lines = []
+    names = [key.removeprefix("recall_") for key in final if key.startswith("recall_")]
+    for name in names:
+        counts = {other: final[f"{name}_as_{other}"] for other in names}
+        wrong = ", ".join(f"{n} as {other}" for other, n in counts.items() if n and other != name)
+        rest = f"; {wrong}" if wrong else ""
+        lines.append(f"{name}: {counts[name]} of {sum(counts.values())} found{rest}")
+    return lines
 
 
 def _cell(cell: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from federation.console import data_title
+from federation.console import data_title, who
 from federation.drawing import BLUE, COLOURS, GREEN, MARKERS, ORANGE, canvas, mark, save
 from federation.repeat import Repetition
 from federation.statistics import summarise
@@ -56,6 +56,9 @@ def draw_rounds(
     if "mean_rule" in floors:
         text = f"untrained rule: mean attribute \u2265 3, {100 * floors['mean_rule']:.1f} %"
         mark(axis, 100 * floors["mean_rule"], text)
+    if "nearest_rule" in floors:
+        text = f"untrained rule: nearest published medians, {100 * floors['nearest_rule']:.1f} %"
+        mark(axis, 100 * floors["nearest_rule"], text)
     axis.set_xlabel("round")
     axis.set_ylabel("held-out accuracy (%)")
     axis.set_ylim(min(40, *(100 * a for a in accuracies)) - 2, 102)
@@ -63,7 +66,8 @@ def draw_rounds(
     seeds = (
         f"; bands: 95 % interval of the mean over {len(repetitions)} seeds" if repetitions else ""
     )
-    title = f"{settings.clients} clinics, {data_title(settings.as_dict())}{seeds}"
+    named = settings.as_dict()
+    title = f"{settings.clients} {who(named)}, {data_title(named)}{seeds}"
     return save(figure, out / "accuracy.png", title)
 
 
@@ -96,7 +100,11 @@ def draw_comparison(out: Path, result: Mapping[str, Any], axis_name: str | None)
     else:
         axis.set_xlabel(axis_name.replace("_", " "))
         axis.legend(fontsize=8)
-    for key, text in (("majority", "majority class"), ("mean_rule", "untrained mean rule")):
+    for key, text in (
+        ("majority", "majority class"),
+        ("mean_rule", "untrained mean rule"),
+        ("nearest_rule", "untrained nearest medians"),
+    ):
         if key in result["floors"]:
             value = 100 * result["floors"][key]
             mark(axis, value, f"{text} {value:.1f} %")

@@ -104,8 +104,9 @@ def settings_from(options: argparse.Namespace, **defaults: Any) -> Settings:
         values |= listed
     values |= given(options)
     strategy = getattr(options, "strategy", None) or strategy
-    strategy = default_strategy(values.get("dataset")) if strategy is None else str(strategy)
-    return compose(strategy, values, preset)
+    if strategy is None:
+        strategy = default_strategy(values.get("dataset"), values.get("task"))
+    return compose(str(strategy), values, preset)
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from federation.baselines import centralised_svm
 from federation.repeat import METRICS
 from federation.vectorised import Cohort, Outcome, cohort, federate
-from strategies.learning.metrics import Diagnosis
+from strategies.learning.task import Judgement
 from strategies.settings import Settings
 
 FIG3_EPSILONS = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0)
@@ -120,7 +120,7 @@ def replanned(settings: Settings, rounds: int) -> Settings:
     return settings.changed(rounds=rounds, exposures=exposures)
 
 
-def _run(strategy: str, cell: dict[str, Any], clinics: Cohort, diagnosis: Diagnosis) -> Run:
+def _run(strategy: str, cell: dict[str, Any], clinics: Cohort, diagnosis: Judgement) -> Run:
     values = diagnosis.as_dict()
     return Run(strategy, cell, clinics.seed, {name: float(values[name]) for name in METRICS})
 

@@ -11,9 +11,13 @@ from federation.vectorised import Cohort, Outcome, cohort, federate
 from server.federation import FederatedRun
 from strategies.attack_settings import NOBODY, attackers_of
 from strategies.learning.metrics import Diagnosis
+from strategies.learning.one_versus_rest import BINARY
+from strategies.learning.recognition import RATES, Recognition, confusion_names
+from strategies.learning.task import Judgement
 from strategies.settings import Settings
 
 METRICS = ("accuracy", "loss", "sensitivity", "specificity", "auc")
+"""Of a diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Repetition:
     ----------
     seed : int
         Its seed.
-    run, nonprivate, centralised : Diagnosis
+    run, nonprivate, centralised : Diagnosis or Recognition
         Of the settings' strategy, of the same schedule without clip and noise, and of the
         centralised linear SVM.
     curve, nonprivate_curve : tuple of float
@@ -32,9 +36,9 @@ class Repetition:
     """
 
     seed: int
-    run: Diagnosis
-    nonprivate: Diagnosis
-    centralised: Diagnosis
+    run: Judgement
+    nonprivate: Judgement
+    centralised: Judgement
     curve: tuple[float, ...]
     nonprivate_curve: tuple[float, ...]
 
@@ -64,7 +68,7 @@ def of_run(run: FederatedRun) -> Repetition:
     plain = federate(clinics, settings, None, record=True)
     return Repetition(
         seed=run.settings.seed,
-        run=_diagnosis(run.final),
+        run=judgement_of(run.final, clinics.classes),
         nonprivate=plain.diagnoses[0],
         centralised=centralised_svm(clinics, settings.l2),
         curve=tuple(float(record.metrics["accuracy"]) for record in run.rounds[1:]),
@@ -103,7 +107,7 @@ def _unread(name: str, group: str) -> bool:
 
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
-) -> tuple[Diagnosis, tuple[float, ...]]:
+) -> tuple[Judgement, tuple[float, ...]]:
     plainly = settings.aggregation == "fedavg" and not attackers_of(settings)
     if plainly and settings.noise == "seeded":
         if not settings.private:
@@ -112,14 +116,29 @@ def _own(
             outcome = federate(clinics, settings, [settings.epsilon], record=True)
             return outcome.diagnoses[0], tuple(float(value) for value in outcome.accuracy[:, 0])
     run = run_one(settings)
-    return _diagnosis(run.final), tuple(float(r.metrics["accuracy"]) for r in run.rounds[1:])
+    found = judgement_of(run.final, clinics.classes)
+    return found, tuple(float(r.metrics["accuracy"]) for r in run.rounds[1:])
 
 
-def _diagnosis(metrics: Mapping[str, Any]) -> Diagnosis:
-    return Diagnosis(**{item.name: metrics[item.name] for item in fields(Diagnosis)})
+def judgement_of(metrics: Mapping[str, Any], classes: tuple[str, ...]) -> Judgement:
+    """Return the judgement that a round's metrics were taken from."""
+    if len(classes) == BINARY:
+        return Diagnosis(**{item.name: metrics[item.name] for item in fields(Diagnosis)})
+    cells = [int(metrics[name]) for name in confusion_names(classes)]
+    width = len(classes)
+    confusion = tuple(tuple(cells[row * width : (row + 1) * width]) for row in range(width))
+    return Recognition(classes, float(metrics["loss"]), confusion)
 
 
-def summary_of(diagnoses: Sequence[Diagnosis]) -> dict[str, dict[str, Any]]:
+def metrics_in(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the metrics to summarise, of a diagnosis or of a recognition."""
+    if RATES[-1] not in metrics:
+        return METRICS
+    return (*RATES, *(name for name in metrics if name.startswith("recall_")))
+
+
+def summary_of(judgements: Sequence[Judgement]) -> dict[str, dict[str, Any]]:
     """Return ``{metric: {mean, std, ci95_low, ci95_high, n}}``."""
-    rows = [diagnosis.as_dict() for diagnosis in diagnoses]
-    return {name: summarise([float(row[name]) for row in rows]).as_dict() for name in METRICS}
+    rows = [judgement.as_dict() for judgement in judgements]
+    names = metrics_in(rows[0])
+    return {name: summarise([float(row[name]) for row in rows]).as_dict() for name in names}

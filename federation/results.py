@@ -9,15 +9,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datasets.federated import load
 from federation.fingerprint import all_versions
-from federation.repeat import METRICS, Repetition, summary_of
+from federation.repeat import Repetition, metrics_in, summary_of
 from federation.statistics import summarise
 from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
 from server.report import card_of, cell_of, finite, run_entry
 from strategies.learning.metrics import floors
+from strategies.learning.recognition import majority_share
+from strategies.learning.task import table_of
 from strategies.settings import Settings
 
 MEAN_RULE_THRESHOLD = 3.0
@@ -47,8 +48,17 @@ def check_out(path: Path) -> Path:
 
 
 def floors_of(settings: Settings) -> dict[str, float]:
-    """Return the floors of the table the settings read (the mean rule is BCWD's)."""
-    table = load(settings.data, settings.schema, settings.missing)
+    """Return the floors of the table the settings read (the mean rule is BCWD's).
+
+    On CARRADA's objects: the commonest class, and the class whose published medians are nearest.
+    """
+    table = table_of(settings)
+    if settings.is_learning:
+        from datasets.carrada.nearest_rule import nearest_class
+
+        named = nearest_class(table.features, table.feature_names)
+        right = float((named == table.labels).mean())
+        return {"majority": majority_share(table.labels), "nearest_rule": right}
     found = asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD))
     return found if not settings.schema else {"majority": found["majority"]}
 
@@ -91,7 +101,7 @@ def summary_of_runs(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault(json.dumps([run["strategy"], run["cell"]]), []).append(run)
     rows = []
     for group in groups.values():
-        for metric in (*METRICS, "seconds"):
+        for metric in (*metrics_in(group[0]["final"]), "seconds"):
             values = [run["final"].get(metric) for run in group]
             known = [float("nan") if value is None else float(value) for value in values]
             rows.append(
@@ -171,6 +181,6 @@ def single_run_entries(
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     verdicts = record.get("verdicts", [])
-    return {key: value for key, value in record.items() if key != "verdicts"} | {
+    return {key: value for key, value in record.items() if key not in ("verdicts", "trust")} | {
         "unused_replies": len(verdicts)
     }

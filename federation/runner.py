@@ -31,7 +31,9 @@ def run_one(settings: Settings, on_round: OnRound = lambda _: None) -> Federated
     """
     run = launch(settings, on_round)
     if not isinstance(run, FederatedRun):
-        raise SettingsError("--dataset carrada trains no model: this command needs bcwd")
+        raise SettingsError(
+            "a market trains no model: this command needs bcwd, or carrada with --task learn"
+        )
     return run
 
 

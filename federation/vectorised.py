@@ -19,9 +19,14 @@ from strategies.learning.linear_svm import (
     descend,
     draw_batches,
     hinge_loss,
-    sign_records,
 )
-from strategies.learning.metrics import Diagnosis, diagnose
+from strategies.learning.one_versus_rest import (
+    BINARY,
+    class_scores,
+    predict_classes,
+    signed_rows,
+)
+from strategies.learning.task import Judgement, judge
 from strategies.privacy.global_dp import clip
 from strategies.randomness import Purpose, SeededNoise, generator
 from strategies.settings import Settings, SettingsError
@@ -37,14 +42,14 @@ class Outcome:
     ----------
     weights : ndarray, shape (cells, d)
         The last broadcast model of each cell.
-    diagnoses : tuple of Diagnosis, length cells
+    diagnoses : tuple of Diagnosis or Recognition, length cells
         The same, judged on the held-out set.
     accuracy, loss : ndarray, shape (rounds, cells)
         The same after every round; no rows unless recorded.
     """
 
     weights: FloatArray
-    diagnoses: tuple[Diagnosis, ...]
+    diagnoses: tuple[Judgement, ...]
     accuracy: FloatArray
     loss: FloatArray
 
@@ -88,7 +93,7 @@ def federate(
         if record:
             history.append(_judge(broadcast, clinics, settings.l2))
     diagnoses = tuple(
-        diagnose(model, clinics.test_features, clinics.test_labels, settings.l2)
+        judge(model, clinics.test_features, clinics.test_labels, settings.l2, clinics.classes)
         for model in broadcast
     )
     accuracy, loss = np.array(history).reshape(-1, 2, cells).transpose(1, 0, 2)
@@ -98,7 +103,11 @@ def federate(
 def _train(broadcast: FloatArray, clinics: Cohort, settings: Settings, round_: int) -> FloatArray:
     """Return the local models of every cell and clinic, shape (cells, V, d)."""
     step = partial(
-        descend, learning_rate=settings.learning_rate, steps=settings.steps, l2=settings.l2
+        descend,
+        learning_rate=settings.learning_rate,
+        steps=settings.steps,
+        l2=settings.l2,
+        hinges=clinics.hinges,
     )
     if not settings.batch_size:
         counts = np.asarray(clinics.sizes, dtype=np.float64)
@@ -107,7 +116,8 @@ def _train(broadcast: FloatArray, clinics: Cohort, settings: Settings, round_: i
     for clinic, size in enumerate(clinics.sizes):
         rng = generator(clinics.seed, Purpose.BATCHES, clinic, round_)
         batches = draw_batches(rng, size, settings.steps, settings.batch_size)
-        models.append(step(broadcast, clinics.signed[clinic, :size], size, batches=batches))
+        rows = clinics.signed[clinic, : size * clinics.hinges]
+        models.append(step(broadcast, rows, size, batches=batches))
     return np.stack(models, axis=1)
 
 
@@ -153,10 +163,16 @@ def _draws(seed: int, purpose: Purpose, identity: int, dimension: int, rounds: i
 
 
 def _judge(models: FloatArray, clinics: Cohort, l2: float) -> tuple[FloatArray, FloatArray]:
-    scores = clinics.test_features @ models.T
-    right = (scores > 0.0) == (clinics.test_labels > 0)[:, None]
-    signed = sign_records(clinics.test_features, clinics.test_labels)
-    return right.mean(axis=0), hinge_loss(models, signed, l2)
+    classes = len(clinics.classes)
+    signed = signed_rows(clinics.test_features, clinics.test_labels, classes)
+    if classes == BINARY:
+        scores = clinics.test_features @ models.T
+        right = (scores > 0.0) == (clinics.test_labels > 0)[:, None]
+        return right.mean(axis=0), hinge_loss(models, signed, l2)
+    taken = predict_classes(class_scores(models, clinics.test_features, classes))
+    squares = np.add.reduce(models * models, axis=-1)
+    loss = classes * hinge_loss(models, signed, 0.0) + 0.5 * l2 * squares
+    return (taken == clinics.test_labels).mean(axis=-1), loss
 
 
 def _check_supported(settings: Settings) -> None:

@@ -81,7 +81,9 @@ def _report(run: FederatedRun | MarketOutcome, out: str) -> None:
     if isinstance(run, MarketOutcome):
         figures = ("share_type1", "share_type2", "share_type3", "attack_rate", "honest_excluded")
     else:
-        figures = ("accuracy", "sensitivity", "specificity")
+        figures = ("accuracy", "balanced_accuracy", "macro_f1")
+        if not run.settings.is_learning:
+            figures = ("accuracy", "sensitivity", "specificity")
     text = ", ".join(f"{name} {final[name]:.3f}" for name in figures)
     log(INFO, "%s after %d rounds", text, run.settings.rounds)
     if not out:

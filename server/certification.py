@@ -38,9 +38,10 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
             "medians of all records fill the gaps, which no epsilon here accounts for: use "
             "--missing drop"
         )
-    if settings.unit == "patient" and settings.privacy == "global-dp":
+    if settings.unit != "record" and settings.privacy == "global-dp":
         block["warnings"].append(
-            "the nominal epsilon is of one record: the paper's noise is not made for patients"
+            "the nominal epsilon is of one record: the paper's noise is not made for "
+            f"{settings.unit}s"
         )
     if not federation_of(settings).table.public_bounds:
         block["warnings"].append(
@@ -59,9 +60,9 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
         sizes=_least_protected_sizes(run),
         training=training_of(settings, bound),
         private_noise=settings.noise != "seeded",
-        linear=settings.aggregation in LINEAR_AGGREGATIONS,
+        linear=_known_mean(settings),
         unit=settings.unit,
-        changed=_most_records_of_a_patient(run) if settings.unit == "patient" else 1,
+        changed=1 if settings.unit == "record" else _most_records_of_a_unit(run),
     )
 
 
@@ -72,7 +73,7 @@ def _least_protected_sizes(run: FederatedRun) -> tuple[int, ...]:
     bounds the true composition from above.
     """
     settings, protocol, smallest = run.settings, run.settings.calibration(), min(run.sizes)
-    linear = settings.aggregation in LINEAR_AGGREGATIONS
+    linear = _known_mean(settings)
 
     def broadcast_mu(sizes: Sequence[int]) -> float:
         top_up = protocol.broadcast_noise_std(smallest, sizes) if linear else 0.0
@@ -86,7 +87,7 @@ def _least_protected_sizes(run: FederatedRun) -> tuple[int, ...]:
 def _own(run: FederatedRun, mechanism: DPGradientDescent | CertifiedRelease) -> dict[str, Any]:
     """Certify dp-gd or certified, whose noise is a fixed multiple of each clinic's sensitivity."""
     settings = run.settings
-    linear = settings.aggregation in LINEAR_AGGREGATIONS
+    linear = _known_mean(settings) and _in_step(run)
     found = [release_of(mechanism, sizes, settings.exposures) for sizes in _merged_sizes(run)]
     release, certificates = max(
         found, key=lambda pair: pair[0].worst_mu("broadcast", pair[1]["proven"].value)
@@ -115,12 +116,12 @@ def _make_discrete(
         ("certified_epsilon", settings.delta),
         ("certified_epsilon_at_strict_delta", STRICT_DELTA),
     ):
-        found = gap(sensitivity, std, settings.rounds, dimension, delta)
+        found = gap(sensitivity, std, settings.releases, dimension, delta)
         for row in block[table].values():
             # Sums of discrete Gaussians are no discrete Gaussian: every adversary is bounded by
             # what the server sees.
             row.update(dict.fromkeys(row, found.proven))
-    found = gap(sensitivity, std, settings.rounds, dimension, settings.delta)
+    found = gap(sensitivity, std, settings.releases, dimension, settings.delta)
     if found.proven > settings.epsilon:
         block["warnings"].append(
             f"of discrete noise {found.proven:.4g} is proven where {settings.epsilon:g} was asked "
@@ -142,7 +143,7 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
         private_noise=settings.noise != "seeded",
         unit=settings.unit,
     )
-    if settings.aggregation not in LINEAR_AGGREGATIONS:
+    if not _known_mean(settings):
         for table in ("certified_epsilon", "certified_epsilon_at_strict_delta"):
             block[table] = dict.fromkeys(block[table], block[table]["server"])
         block["assumptions"].append("a broadcast of a non-linear merge costs an upload")
@@ -154,7 +155,32 @@ def _merged_sizes(run: FederatedRun) -> set[tuple[int, ...]]:
     return {tuple(sorted(record.sizes.values())) for record in run.rounds if record.sizes}
 
 
-def _most_records_of_a_patient(run: FederatedRun) -> int:
+def _known_mean(settings: Settings) -> bool:
+    """Return whether a broadcast is a mean with weights that do not depend on the uploads.
+
+    Where clinics are judged by what they uploaded the weights do, and a broadcast is only known
+    to be computed from the uploads: it costs one.
+    """
+    return settings.aggregation in LINEAR_AGGREGATIONS and settings.selection == "none"
+
+
+def _in_step(run: FederatedRun) -> bool:
+    """Return whether the noise of all uploads of a round was of one size, as a mean needs it.
+
+    Where a clinic's first upload has less noise than its later ones, clinics that missed a round
+    are out of step with the others.
+    """
+    if not run.settings.first_share:
+        return True
+    counts: dict[str, int] = {}
+    for record in run.rounds:
+        if len({counts.get(name, 0) for name in record.sizes}) > 1:
+            return False
+        counts |= {name: counts.get(name, 0) + 1 for name in record.uploaded}
+    return True
+
+
+def _most_records_of_a_unit(run: FederatedRun) -> int:
     federation = federation_of(run.settings)
     counts: dict[int, int] = {}
     for row in federation.train:

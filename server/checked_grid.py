@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from logging import WARNING
 from math import inf
-from typing import Any
 
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.common.logger import log
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
@@ -19,8 +18,8 @@ from flwr.supercore.run import Run
 
 from server.registry import Participant, Registry
 from server.replies import BriefedJudge, Judge, ReplyRejected
-from strategies.wrappers.protocol import REFUSAL
-from strategies.wrappers.vectors import VectorArray
+from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
+from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
 
@@ -38,37 +37,6 @@ class Verdict:
     message_type: str
     kind: str
     reason: str
-
-
-class CheckedContent(RecordDict):
-    """Records of an accepted reply, sorted by kind once.
-
-    Flower's ``metric_records`` and ``array_records`` build a new synchronised dict at each
-    access, and its strategies ask seven times a reply; and it parses an array whenever one
-    reads it. What was checked need not be parsed again.
-    """
-
-    def __init__(self, content: RecordDict) -> None:
-        super().__init__()
-        self.__dict__["_data"] = dict(content.items())
-        for record in content.values():
-            if isinstance(record, ArrayRecord):
-                values = record.__dict__["_data"]
-                values.update({key: VectorArray.of(array) for key, array in values.items()})
-        self.__dict__["_by_kind"] = {
-            kind: {key: record for key, record in content.items() if isinstance(record, kind)}
-            for kind in (ArrayRecord, MetricRecord)
-        }
-
-    @property
-    def array_records(self) -> Any:
-        """Return the array records."""
-        return self.__dict__["_by_kind"][ArrayRecord]
-
-    @property
-    def metric_records(self) -> Any:
-        """Return the metric records."""
-        return self.__dict__["_by_kind"][MetricRecord]
 
 
 @dataclass
@@ -92,6 +60,8 @@ class CheckedGrid(Grid):
     timeout: float = 600.0
     registry: Registry | None = None
     verdicts: list[Verdict] = field(default_factory=list)
+    spent: set[int] = field(default_factory=set)
+    """Nodes that said that their privacy budget is spent: nothing more is asked of them."""
 
     def take_verdicts(self) -> list[Verdict]:
         """Return the verdicts since the last call and forget them."""
@@ -195,6 +165,8 @@ class CheckedGrid(Grid):
             refusal = _refusal(reply.content)
             if refusal is not None:
                 self._note(who, request, "refused", refusal)
+                if refusal.startswith(EXHAUSTED):
+                    self.spent.add(request.metadata.dst_node_id)
                 return False
             self._judge(reply, request, participant)
         except ReplyRejected as fault:

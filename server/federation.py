@@ -19,9 +19,9 @@ from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.trust import selects
 from server.upload_judge import upload_judge
-from strategies.learning.metrics import diagnose
-from strategies.learning.task import feature_map, federation_of
+from strategies.learning.task import dimension_of, feature_map, federation_of, judge
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.mechanisms import mechanism_of
 from strategies.randomness import NoiseSource, Purpose, SeededNoise, SystemNoise
@@ -107,6 +107,8 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
+    if settings.selection != "none":
+        layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
@@ -165,11 +167,10 @@ def held_out(settings: Settings) -> tuple[Callable[[ArrayRecord], dict[str, Any]
     """Return the judge of broadcast models on the server's held-out set, and d."""
     federation = federation_of(settings)
     test = federation.table.take(federation.test)
-    mapping = feature_map(test, settings)
-    features = mapping(test.features)
+    features = feature_map(test, settings)(test.features)
 
     def evaluate(arrays: ArrayRecord) -> dict[str, Any]:
         weights = to_vector(arrays[MODEL])
-        return diagnose(weights, features, test.labels, settings.l2).as_dict()
+        return judge(weights, features, test.labels, settings.l2, test.classes).as_dict()
 
-    return evaluate, mapping.dimension
+    return evaluate, dimension_of(test, settings)

@@ -16,9 +16,12 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
-from strategies.wrappers.base import innermost, round_details
+from strategies.wrappers.base import StrategyWrapper, innermost, round_details
 from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
+
+TRUST = ("reputations", "trusted", "honest", "reasons", "breaches")
+"""What of a round's details result.json keeps."""
 
 Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 """Judges a broadcast model on the server's held-out set."""
@@ -28,10 +31,10 @@ Evaluate = Callable[[ArrayRecord], dict[str, Any]]
 class RoundRecord:
     """What one round did.
 
-    ``sizes`` are the records behind each merged reply, by identity; ``verdicts`` the replies
-    that were not used; ``details`` what the layers did, as
-    :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won, was
-    paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
+    ``sizes`` are the records behind each merged reply, by identity; ``uploaded`` whoever's reply
+    held up, merged or not; ``verdicts`` the replies that were not used; ``details`` what the layers
+    did, as :meth:`strategies.wrappers.base.StrategyWrapper.round_details` says: who offered, won,
+    was paid, was trusted. Whoever is told of rounds may read them; result.json has its own form.
     """
 
     round: int
@@ -39,12 +42,21 @@ class RoundRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     seconds: float = 0.0
+    uploaded: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the flat form of result.json and rounds.csv."""
         row = {"round": self.round, **self.metrics, "replies": len(self.sizes)}
         return row | {"verdicts": self.verdicts, "seconds": self.seconds}
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """Return what was thought of whom, and who won; empty where clinics are not selected."""
+        if "trusted" not in self.details:
+            return {}
+        found = {name: self.details[name] for name in TRUST if name in self.details}
+        return found | {"winners": list(self.details.get("promised", self.uploaded))}
 
 
 OnRound = Callable[[RoundRecord], None]
@@ -93,11 +105,17 @@ def _one_round(
     requests = strategy.configure_train(number, arrays, ConfigRecord(), providers)
     replies = grid.send_and_receive(requests)
     sizes = {grid.identity(reply): grid.records(reply) for reply in replies}
+    nodes = {grid.identity(reply): reply.metadata.src_node_id for reply in replies}
     _tell_core(strategy, len(replies), set(sizes), grid.verdicts)
     merged, metrics = strategy.aggregate_train(number, replies)
+    used = strategy.merged_nodes() if isinstance(strategy, StrategyWrapper) else None
+    uploaded = tuple(sizes)
+    if used is not None:
+        sizes = {name: size for name, size in sizes.items() if nodes[name] in used}
     if merged is not None:
         arrays = merged
     record = RoundRecord(number, _plain(metrics), sizes if merged is not None else {})
+    record.uploaded = uploaded
     requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), raters)
     evaluations = strategy.aggregate_evaluate(number, grid.send_and_receive(requests))
     record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}

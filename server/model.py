@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from server.replies import read_vector
 from strategies.learning.features import FeatureMap
+from strategies.learning.one_versus_rest import BINARY
 from strategies.wrappers.vectors import NUMPY, npy_header
 
 WEIGHTS_FILE, CARD_FILE = "model.npz", "model.json"
@@ -84,14 +85,13 @@ class Reading:
         Name of the data set the model was trained on.
     attributes : tuple of str
         Its attributes, in the order of the weights.
-    negative, positive : str
-        Its classes.
+    classes : tuple of str
+        Its classes: (negative, positive), or more than two in the order of the weights.
     """
 
     dataset: str
     attributes: tuple[str, ...]
-    negative: str
-    positive: str
+    classes: tuple[str, ...]
 
 
 def reading_of(card: Mapping[str, Any]) -> Reading:
@@ -104,10 +104,14 @@ def reading_of(card: Mapping[str, Any]) -> Reading:
     """
     try:
         names, classes = card["attributes"], card["classes"]
-        found = Reading(card["dataset"], tuple(names), classes["negative"], classes["positive"])
+        if isinstance(classes, list) and len(classes) > BINARY:
+            classes = tuple(classes)
+        else:
+            classes = classes["negative"], classes["positive"]
+        found = Reading(card["dataset"], tuple(names), classes)
     except (KeyError, TypeError) as fault:
         raise ModelError(f"the model's card names no attributes ({_short(fault)})") from fault
-    texts = (found.dataset, *found.attributes, found.negative, found.positive)
+    texts = (found.dataset, *found.attributes, *found.classes)
     if isinstance(names, str) or not all(isinstance(text, str) for text in texts):
         raise ModelError("the model's card names no attributes: data set and names must be text")
     return found

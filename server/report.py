@@ -6,8 +6,11 @@ from typing import Any
 
 from server.certification import privacy_of
 from server.federation import FederatedRun
+from server.loop import RoundRecord
 from server.model import weights_sha256
 from strategies.attack_settings import ALWAYS, attackers_of
+from strategies.learn_settings import LEARNT
+from strategies.learning.recognition import RATES, confusion_names, recall_names
 from strategies.learning.task import feature_map, federation_of
 from strategies.settings import Settings
 
@@ -24,9 +27,16 @@ REPORTED = (
 )
 
 
+def reported(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the metrics that a run's model is judged by."""
+    if not settings.is_learning:
+        return REPORTED
+    return (*RATES, *recall_names(LEARNT), *confusion_names(LEARNT))
+
+
 def run_entry(run: FederatedRun) -> dict[str, Any]:
     """Return one element of ``runs`` in result.json."""
-    final = {key: finite(run.final[key]) for key in REPORTED}
+    final = {key: finite(run.final[key]) for key in reported(run.settings)}
     final |= {"seconds": run.seconds, "weights_sha256": weights_sha256(run.weights)}
     return {
         "strategy": run.settings.strategy,
@@ -35,7 +45,7 @@ def run_entry(run: FederatedRun) -> dict[str, Any]:
         "clients": run.settings.clients,
         "attack": _attack(run),
         "records": {"smallest_shard": min(run.sizes), "total": sum(run.sizes)},
-        "rounds": [finite_values(record.as_dict()) for record in run.rounds],
+        "rounds": [_round(record) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
         "market": _market(run),
@@ -64,6 +74,11 @@ def _attack(run: FederatedRun) -> dict[str, Any]:
     }
 
 
+def _round(record: RoundRecord) -> dict[str, Any]:
+    found = finite_values(record.as_dict())
+    return found | ({"trust": record.trust} if record.trust else {})
+
+
 def _market(run: FederatedRun) -> dict[str, Any]:
     """Return what the uploads cost, micro-credits; empty where nobody sells."""
     if not run.settings.price_per_epsilon:
@@ -81,11 +96,23 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
     settings = run.settings
     table = federation_of(settings).table
     mapping = feature_map(table, settings)
+    classes: list[str] | dict[str, str]
+    kind = "linear SVM, score = <weights, features>; positive class when above 0"
+    use = "research only: not a medical device, not validated for diagnosis"
+    if settings.is_learning:
+        kind = (
+            "one-versus-rest linear SVM: weights class after class, score = <weights of the "
+            "class, features>; the class of the highest score"
+        )
+        classes = list(table.classes)
+        use = "research only: not for driving, trained on scenes of three kinds of road users"
+    else:
+        classes = {"negative": table.classes[0], "positive": table.classes[1]}
     return {
-        "model": "linear SVM, score = <weights, features>; positive class when above 0",
+        "model": kind,
         "dataset": table.name,
         "attributes": list(table.feature_names),
-        "classes": {"negative": table.classes[0], "positive": table.classes[1]},
+        "classes": classes,
         "features": {
             "map": mapping.name,
             "low": list(mapping.low),
@@ -95,9 +122,9 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
         },
         "settings": settings.shown(),
         "privacy": privacy_of(run),
-        "held_out": {key: finite(run.final[key]) for key in REPORTED},
+        "held_out": {key: finite(run.final[key]) for key in reported(settings)},
         "versions": versions(),
-        "use": "research only: not a medical device, not validated for diagnosis",
+        "use": use,
     }
 
 

@@ -19,13 +19,15 @@ class RoleGrid(GridView):
     grid : CheckedGrid
         The grid behind it; before enrolment, without a registry, it shows everybody.
     roles : frozenset of str
-        ``PROVIDERS`` or ``RATERS``.
+        ``PROVIDERS`` or ``RATERS``; of the providers those whose privacy budget is spent are not
+        shown.
     """
 
     def __init__(self, grid: CheckedGrid, roles: frozenset[str]) -> None:
         super().__init__(grid)
         self.registry = grid.registry
         self.roles = roles
+        self.spent = grid.spent if roles == PROVIDERS else set()
 
     def get_node_ids(self) -> list[int]:
         """Return the nodes of these roles, in identity order."""
@@ -36,4 +38,4 @@ class RoleGrid(GridView):
 
     def _plays(self, node: int) -> bool:
         participant = self.registry.at(node) if self.registry else None
-        return participant is not None and participant.role in self.roles
+        return participant is not None and participant.role in self.roles and node not in self.spent

@@ -5,9 +5,10 @@ be from the broadcast, that it is one at all, and that it belongs to this round.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from math import inf, log, sqrt
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
@@ -27,6 +28,26 @@ Reach = Callable[[int], float]
 """How far a clinic with so many records (units) can honestly move the model."""
 
 
+MAX_REMEMBERED = 100_000
+"""Uploads remembered as digests; beyond that the oldest are forgotten."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A broadcast model: its round, bytes, values and digest."""
+
+    number: int
+    data: bytes
+    values: NDArray[np.float64]
+    digest: bytes
+
+    @classmethod
+    def of(cls, number: int, data: bytes, dimension: int) -> Self:
+        """Return the broadcast behind serialised bytes of our own making."""
+        values = np.frombuffer(data[-8 * dimension :], "<f8")
+        return cls(number, data, values, sha256(data).digest())
+
+
 class UploadJudge:
     """Judge of the uploads of a run.
 
@@ -43,17 +64,22 @@ class UploadJudge:
 
     def __init__(self, alone: TrainJudge, reach: Reach = lambda _: inf, *, moves: bool) -> None:
         self._alone, self._reach, self._moves = alone, reach, moves
-        self._sent: dict[int, tuple[int, bytes]] = {}
+        self._sent: dict[int, _Sent] = {}
         self._seen: dict[bytes, tuple[str, bytes]] = {}
 
     def brief(self, requests: Iterable[Message]) -> None:
         """Remember what goes to whom; before it goes, for a peer may alter its copy."""
         self._sent = {}
+        last: _Sent | None = None
         for request in requests:
             arrays, config = _only(request, ArrayRecord), _only(request, ConfigRecord)
             if arrays and config and self._alone.name in arrays and ROUND in config:
-                number = int(cast(int, config[ROUND]))
-                self._sent[request.metadata.dst_node_id] = number, arrays[self._alone.name].data
+                number, data = int(cast(int, config[ROUND])), arrays[self._alone.name].data
+                if last is None or last.data is not data or last.number != number:
+                    last = _Sent.of(number, data, self._alone.dimension)
+                self._sent[request.metadata.dst_node_id] = last
+        while len(self._seen) > MAX_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
 
     def __call__(self, content: RecordDict, participant: Participant | None) -> None:
         """Accept an honest upload of this round; its round is taken out, for nobody averages it.
@@ -68,42 +94,42 @@ class UploadJudge:
         metrics = cast(MetricRecord, content["metrics"])
         asked = None if participant is None else self._sent.get(participant.node_id)
         if participant is not None and asked is not None:
-            number, sent = asked
-            if metrics[ROUND] != number:
+            if metrics[ROUND] != asked.number:
                 said = str(metrics[ROUND])[:20]
-                raise ReplyRejected(f"answers round {said} where round {number} was asked")
+                raise ReplyRejected(f"answers round {said} where round {asked.number} was asked")
             array = cast(ArrayRecord, content["arrays"])[self._alone.name]
-            upload = read_vector(array, self._alone.dimension)
-            self._judge_upload(upload, sent, participant)
+            self._judge_upload(read_vector(array, self._alone.dimension), asked, participant)
         # A record of its own: in process the client still holds the one it sent.
         content["metrics"] = MetricRecord({k: v for k, v in metrics.items() if k != ROUND})
 
     def _judge_upload(
-        self, upload: NDArray[np.float64], sent: bytes, participant: Participant
+        self, upload: NDArray[np.float64], sent: "_Sent", participant: Participant
     ) -> None:
-        broadcast = np.frombuffer(sent[-8 * self._alone.dimension :], "<f8")
-        self._judge_distance(upload, broadcast, participant)
-        if upload.tobytes() != broadcast.tobytes():
-            self._judge_freshness(upload.tobytes(), sent, participant)
+        self._judge_distance(upload, sent.values, participant)
+        values = upload.tobytes()
+        if values != sent.values.tobytes():
+            self._judge_freshness(values, sent.digest, participant)
         elif self._moves:
             raise ReplyRejected("the model came back as it was sent: no training and no noise")
 
     def _judge_distance(
         self, upload: NDArray[np.float64], broadcast: NDArray[np.float64], participant: Participant
     ) -> None:
+        reach = self._reach(participant.records)
+        if reach == inf:
+            return
         with np.errstate(over="ignore"):
             moved = float(np.sqrt(np.add.reduce((upload - broadcast) ** 2)))
-        reach = self._reach(participant.records)
         if not moved <= reach:
             raise ReplyRejected(
                 f"moves the model by {moved:.4g} where clipped gradients and noise move it by at "
                 f"most {reach:.4g}"
             )
 
-    def _judge_freshness(self, upload: bytes, sent: bytes, participant: Participant) -> None:
+    def _judge_freshness(self, upload: bytes, broadcast: bytes, participant: Participant) -> None:
         key = sha256(upload).digest()
-        who, of = self._seen.setdefault(key, (participant.identity, sha256(sent).digest()))
-        if of != sha256(sent).digest():
+        who, of = self._seen.setdefault(key, (participant.identity, broadcast))
+        if of != broadcast:
             whose = "its own" if who == participant.identity else f"{who}'s"
             raise ReplyRejected(f"repeats {whose} upload of an earlier round")
 
@@ -133,7 +159,7 @@ def reach_of(settings: Settings, dimension: int) -> Reach:
         return lambda units: pull + noise / units
     if not isinstance(mechanism, DPGradientDescent):
         return lambda _: inf
-    rate, clip_norm, std = mechanism.learning_rate, mechanism.clip_norm, mechanism.noise_std
+    rate, clip_norm, std = mechanism.learning_rate, mechanism.clip_norm, max(mechanism.noise_stds)
     return lambda units: rate * (clip_norm + std * tail / units)
 
 

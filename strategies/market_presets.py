@@ -5,8 +5,11 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
+from strategies.learn_settings import GROUP as LEARN_GROUP
+from strategies.learn_settings import NOT_OF_LEARNING, TASKS
 from strategies.market_settings import GROUP
 from strategies.settings import Settings, SettingsError, flag, nearest
+from strategies.trust_settings import SHARED
 
 DEFAULT_STRATEGY = "reputation"
 _MARKET = {"privacy": "none", "rounds": 500}
@@ -38,7 +41,8 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 _SHARED_GROUPS = ("what to run",)
-_SHARED_NAMES = ("data", "attack")
+_SHARED_NAMES = ("data", "attack", *SHARED)
+_HERE = {"bcwd": "bcwd", "twin": "carrada", "learn": "carrada's --task learn"}
 
 
 def compose_market(
@@ -54,14 +58,14 @@ def compose_market(
     if strategy not in MARKET_STRATEGIES:
         raise SettingsError(
             f"--dataset carrada has no strategy {strategy!r}"
-            f"; use one of {', '.join(MARKET_STRATEGIES)}"
+            f"; use one of {', '.join(MARKET_STRATEGIES)}; to train a model add --task learn"
         )
     if preset is not None and preset not in MARKET_CALIBRATIONS:
         raise SettingsError(
             f"--dataset carrada has no preset {preset!r}"
             f"; use one of {', '.join(MARKET_CALIBRATIONS)}"
         )
-    refuse_foreign(overrides, "carrada")
+    refuse_foreign(overrides, "twin")
     values: dict[str, Any] = dict(_MARKET)
     values |= MARKET_CALIBRATIONS[preset] if preset else {}
     values |= MARKET_STRATEGIES[strategy][1]
@@ -69,25 +73,73 @@ def compose_market(
     return Settings.from_mapping(values | {"strategy": strategy, "dataset": "carrada"})
 
 
-def refuse_foreign(names: Iterable[str], dataset: str) -> None:
-    """Refuse settings that a data set does not read, so that none is silently without effect.
+def world_of(overrides: Mapping[str, Any]) -> str:
+    """Return what a run is about: ``bcwd``, or on carrada its task, ``twin`` or ``learn``.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown task, with the nearest one.
+    """
+    if overrides.get("dataset") != "carrada":
+        return "bcwd"
+    task = str(overrides.get("task", Settings.task))
+    if task not in TASKS:
+        raise SettingsError(f"--task: unknown value {task!r}{nearest(task, TASKS)}")
+    return task
+
+
+def refuse_foreign(names: Iterable[str], world: str) -> None:
+    """Refuse settings that a run does not read, so that none is silently without effect.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Settings that the user named.
+    world : str
+        Of :func:`world_of`.
 
     Raises
     ------
     SettingsError
         Naming the setting and where it belongs.
     """
-    other = "bcwd" if dataset == "carrada" else "carrada"
     groups = {item.name: item.metadata["group"] for item in fields(Settings)}
     for name in names:
-        group = groups.get(name.replace("-", "_"))
+        known = name.replace("-", "_")
+        group = groups.get(known)
         if group is None or group in _SHARED_GROUPS or name in _SHARED_NAMES:
             continue
-        if (group == GROUP) != (dataset == "carrada"):
+        worlds = _readers(known, group)
+        if world not in worlds:
             raise SettingsError(
-                f"{flag(name)} is a setting of --dataset {other} and does nothing on {dataset}: "
-                "leave it out or change --dataset"
+                f"{flag(known)} is a setting of {_where(worlds, world)} and does nothing on "
+                f"{_HERE[world]}: leave it out or change {_switch(worlds, world)}"
             )
+
+
+def _where(worlds: tuple[str, ...], world: str) -> str:
+    """Return which flag would make a run read a setting."""
+    if world == "bcwd" and worlds != ("learn",):
+        return "--dataset carrada"
+    named = {"bcwd": "--dataset bcwd", "twin": "--task twin", "learn": "--task learn"}
+    return " or ".join(named[other] for other in worlds)
+
+
+def _switch(worlds: tuple[str, ...], world: str) -> str:
+    tasks = world != "bcwd" and any(other in TASKS for other in worlds)
+    return "--task" if tasks else "--dataset"
+
+
+def _readers(name: str, group: str) -> tuple[str, ...]:
+    """Return the worlds that read a setting."""
+    if name == "task":
+        return TASKS
+    if group == GROUP:
+        return ("twin",)
+    if group == LEARN_GROUP:
+        return ("learn",)
+    return ("bcwd",) if name in NOT_OF_LEARNING else ("bcwd", "learn")
 
 
 def hint_at_market(name: str, known: Iterable[str]) -> str:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 GROUP = "market"
 MARKETS = ("synthetic", "payload")
-SELECTIONS = ("none", "unfiltered", "reputation")
-AUCTIONS = ("none", "knapsack", "greedy")
+AUTO = "auto"
+SELECTIONS = (AUTO, "none", "unfiltered", "reputation")
+AUCTIONS = (AUTO, "none", "knapsack", "greedy")
 FUSIONS = ("union", "vote", "medoid")
 TAMPERINGS = ("hide", "move", "insert", "reclass")
 ATTACKS = ("mixed", "none", "stale", "tamper", "mitm", *TAMPERINGS)
@@ -51,9 +52,10 @@ class MarketFields:
         0.5, GROUP, "probability that a user visits a cube in a round", minimum=0.0
     )
     selection: str = setting(
-        "reputation",
+        AUTO,
         GROUP,
-        "whom the server trusts: everybody, by reputation without or with Algorithm 1",
+        "whom the server trusts: everybody, by reputation without or with Algorithm 1; auto: "
+        "reputation on a market, none among clinics",
         choices=SELECTIONS,
     )
     z: float = setting(
@@ -79,9 +81,10 @@ class MarketFields:
         choices=("reputation", "coin"),
     )
     auction: str = setting(
-        "knapsack",
+        AUTO,
         GROUP,
-        "who sells: everybody trusted, the exact optimum at VCG payments, or greedily",
+        "who sells: everybody trusted, the exact optimum at VCG payments, or greedily; auto: "
+        "knapsack on a market or where clinics price their epsilon, else none",
         choices=AUCTIONS,
     )
     discount: str = setting(

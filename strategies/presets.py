@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from strategies.learn_presets import learning_values
 from strategies.market_presets import (
     DEFAULT_STRATEGY,
     compose_market,
     hint_at_market,
     refuse_foreign,
+    world_of,
 )
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
@@ -112,8 +114,9 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     Parameters
     ----------
     strategy : str
-        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on carrada; or ``module:Name``, a
-        Flower strategy of the user's own that merges without noise unless told otherwise.
+        A key of ``STRATEGIES``, or of ``MARKET_STRATEGIES`` on the market of carrada; or
+        ``module:Name``, a Flower strategy of the user's own that merges without noise unless told
+        otherwise.
     overrides : mapping
         Settings the user named, the data set among them; they win over strategy and preset.
     preset : str, optional
@@ -124,14 +127,17 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     SettingsError
         For an unknown name (with the nearest one) or values that do not go together.
     """
-    if overrides.get("dataset") == "carrada":
+    world = world_of(overrides)
+    if world == "twin":
         return compose_market(strategy, overrides, preset)
     named = _parts_of(strategy)
     if preset is not None and preset not in CALIBRATIONS:
         raise SettingsError(f"unknown preset {preset!r}{hint_at_market(preset, CALIBRATIONS)}")
-    refuse_foreign(overrides, "bcwd")
+    refuse_foreign(overrides, world)
     privacy = overrides.get("privacy", named.get("privacy"))
     values: dict[str, Any] = dict(MECHANISMS.get(str(privacy), {}))
+    if world == "learn":
+        values |= learning_values(str(privacy))
     values |= CALIBRATIONS[preset] if preset else {}
     values |= named
     values |= overrides
@@ -152,9 +158,10 @@ def _parts_of(strategy: str) -> Mapping[str, Any]:
     raise SettingsError(f"unknown strategy {strategy!r}{hint_at_market(strategy, STRATEGIES)}")
 
 
-def default_strategy(dataset: object) -> str:
+def default_strategy(dataset: object, task: object = None) -> str:
     """Return what runs on a data set when no strategy is named."""
-    return DEFAULT_STRATEGY if dataset == "carrada" else str(Settings.strategy)
+    market = world_of({"dataset": dataset, "task": task or Settings.task}) == "twin"
+    return DEFAULT_STRATEGY if market else str(Settings.strategy)
 
 
 def from_run_config(values: Mapping[str, Any]) -> Settings:
@@ -177,5 +184,5 @@ def from_run_config(values: Mapping[str, Any]) -> Settings:
     strategy = str(named.pop("strategy", defaults["strategy"]))
     overrides = {key: value for key, value in named.items() if value != defaults.get(key)}
     if strategy == defaults["strategy"]:
-        strategy = default_strategy(overrides.get("dataset"))
+        strategy = default_strategy(overrides.get("dataset"), overrides.get("task"))
     return compose(strategy, overrides, preset)

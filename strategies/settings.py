@@ -11,6 +11,7 @@ from math import inf, isfinite
 from typing import Any, Self
 
 from strategies.attack_settings import AttackFields, settle_attack
+from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
@@ -19,6 +20,7 @@ from strategies.setting_fields import flag as flag
 from strategies.setting_fields import is_import_path
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
+from strategies.trust_settings import TrustFields, check_trust, settled
 
 DATASETS = ("bcwd", "carrada")
 
@@ -36,7 +38,10 @@ class _CoreSettings:
 
     strategy: str = _setting("global-dp", "what to run", "named composition to start from")
     dataset: str = _setting(
-        "bcwd", "what to run", "data set of the clients; carrada: a market", choices=DATASETS
+        "bcwd",
+        "what to run",
+        "data set of the clients; carrada: a market, or a model by --task learn",
+        choices=DATASETS,
     )
     clients: int = _setting(
         20, "what to run", "number of clinics V; on carrada of devices N", minimum=1
@@ -67,8 +72,8 @@ class _CoreSettings:
     split: str = _setting(
         "record",
         "data",
-        "how the held-out fifth is cut; by record, one patient can be on both sides",
-        choices=("record", "patient"),
+        "how the held-out fifth is cut; by record, one patient (or track) can be on both sides",
+        choices=("record", "patient", "track", "sequence"),
     )
     test_fraction: float = _setting(
         0.2, "data", "share held out at the server", above=0.0, below=1.0
@@ -76,8 +81,9 @@ class _CoreSettings:
     partition: str = _setting(
         "iid",
         "data",
-        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels",
-        choices=("iid", "sizes", "dirichlet"),
+        "iid: equal random shards; sizes: proportional to --sizes; dirichlet: skewed labels; "
+        "sequence: whole recordings",
+        choices=("iid", "sizes", "dirichlet", "sequence"),
     )
     sizes: str = _setting(
         "", "data", "relative shard sizes, one per clinic (partition sizes; none: 1,2,...,V)"
@@ -132,8 +138,8 @@ class _CoreSettings:
     unit: str = _setting(
         "record",
         "privacy",
-        "what a guarantee protects; patient cuts shards and split by patient id",
-        choices=("record", "patient"),
+        "what a guarantee protects; patient (or track) cuts shards and split by patient id",
+        choices=("record", "patient", "track"),
     )
     noise: str = _setting(
         "seeded",
@@ -248,8 +254,8 @@ class _CoreSettings:
 
     @property
     def split_unit(self) -> str:
-        """Return what the held-out set is cut by: the unit patient implies patient."""
-        return "patient" if self.unit == "patient" else self.split
+        """Return what the held-out set is cut by: the unit patient or track implies itself."""
+        return self.unit if self.split == "record" else self.split
 
     @property
     def private(self) -> bool:
@@ -300,7 +306,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(MarketFields, AttackFields, _CoreSettings):
+class Settings(LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -313,13 +319,33 @@ class Settings(MarketFields, AttackFields, _CoreSettings):
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()
         object.__setattr__(self, "attack", settle_attack(self))
+        for name, value in settled(self).items():
+            object.__setattr__(self, name, value)
         if self.is_market:
             check_market(self)
+        else:
+            check_learning(self)
+        check_trust(self)
 
     @property
     def is_market(self) -> bool:
         """Return whether this is a market of devices and users, not a model of clinics."""
-        return self.dataset == "carrada"
+        return self.dataset == "carrada" and self.task == "twin"
+
+    @property
+    def is_learning(self) -> bool:
+        """Return whether this is a model of CARRADA's object classes."""
+        return self.dataset == "carrada" and self.task == "learn"
+
+    @property
+    def hinges(self) -> int:
+        """Return K, how many hinges each record has: one for every class beyond two."""
+        return len(LEARNT) if self.is_learning else 1
+
+    @property
+    def releases(self) -> int:
+        """Return how many uploads of a clinic its epsilon is spread over, at most T."""
+        return min(self.uploads or self.rounds, self.rounds)
 
     @property
     def nodes(self) -> int:

@@ -132,14 +132,33 @@ def descriptors(frame: Frame, radar: Floats | None = None) -> Floats:
     rows = np.full((len(frame.objects), len(DESCRIPTORS)), np.nan)
     if rows.size and radar is None and frame.rd_mask is not None:
         radar = radar_map(frame, "range_doppler")
-    for index, (row, found) in enumerate(zip(rows, frame.objects, strict=True)):
+    rows[:, :-1] = box_descriptors(frame)
+    for index, row in enumerate(rows):
+        mask = frame.object_mask(index, "range_doppler")
+        if radar is not None and mask is not None and mask.any():
+            row[-1] = radar[mask].mean()
+    return rows
+
+
+def box_descriptors(frame: Frame) -> Floats:
+    """Describe each object of a frame by what its boxes tell: all but the intensity.
+
+    Parameters
+    ----------
+    frame
+        A frame; what it does not have is nan.
+
+    Returns
+    -------
+    numpy.ndarray
+        (objects, 6), the columns of `DESCRIPTORS` without the last.
+    """
+    rows = np.full((len(frame.objects), len(DESCRIPTORS) - 1), np.nan)
+    for row, found in zip(rows, frame.objects, strict=True):
         quantities = (found.range_m, found.azimuth_rad, found.velocity_mps)
         row[:3] = [np.nan if value is None else value for value in quantities]
         if found.rd_box is not None:
             row[3:5] = np.subtract(found.rd_box[2:], found.rd_box[:2])
         if found.ra_box is not None:
             row[5] = found.ra_box[3] - found.ra_box[1]
-        mask = frame.object_mask(index, "range_doppler")
-        if radar is not None and mask is not None and mask.any():
-            row[6] = radar[mask].mean()
     return rows

@@ -37,6 +37,7 @@ def descend(
     steps: int,
     l2: float,
     batches: NDArray[np.int64] | None = None,
+    hinges: int = 1,
 ) -> FloatArray:
     """Take subgradient steps from ``weights`` and return the new weights.
 
@@ -55,7 +56,9 @@ def descend(
     l2 : float
         Weight of the L2 term, bias included.
     batches : ndarray of int, shape (steps, batch), optional
-        Rows used by each step; all rows (full batch) when absent.
+        Records used by each step; all rows (full batch) when absent.
+    hinges : int
+        Rows of each record, one after the other; ``batches`` and ``count`` count records.
 
     Returns
     -------
@@ -65,11 +68,19 @@ def descend(
     if batches is not None:
         size = np.asarray(float(batches.shape[-1]))
     for step in range(steps):
-        rows = signed if batches is None else signed[..., batches[step], :]
+        rows = signed if batches is None else signed[..., rows_of(batches[step], hinges), :]
         violating = (margins(weights, rows) < 1.0).astype(np.float64)
         pull = np.add.reduce(rows * violating[..., None], axis=-2) / size
         weights = weights - learning_rate * (l2 * weights - pull)
     return weights
+
+
+def rows_of(records: NDArray[np.int64], hinges: int) -> NDArray[np.int64]:
+    """Return the rows of some records, each of which has ``hinges`` of them."""
+    if hinges == 1:
+        return records
+    rows: NDArray[np.int64] = (records[:, None] * hinges + np.arange(hinges)).reshape(-1)
+    return rows
 
 
 def hinge_loss(weights: FloatArray, signed: FloatArray, l2: float) -> FloatArray:

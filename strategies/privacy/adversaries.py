@@ -47,6 +47,8 @@ class Release:
     linear : bool
         Whether the broadcast is the pi-weighted average. If not (Krum, median, FedAdam), it is
         only known to be computed from the uploads and inherits their guarantee.
+    schedule : tuple of float
+        ``sigma_1`` of each of a clinic's T uploads where they differ; else all are alike.
 
     Raises
     ------
@@ -60,9 +62,15 @@ class Release:
     rounds: int
     exposures: int
     linear: bool = True
+    schedule: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
+        if self.schedule and (len(self.schedule) != self.rounds or min(self.schedule) < 0):
+            raise AccountingError(
+                f"a schedule names the noise of each of {self.rounds} uploads, at least 0, got "
+                f"{self.schedule}"
+            )
         if self.upload_noise_std < 0 or self.broadcast_noise_std < 0:
             raise AccountingError(
                 f"noise must be at least 0, got {self.upload_noise_std}, {self.broadcast_noise_std}"
@@ -74,16 +82,20 @@ class Release:
                 f"exposures must lie between 0 and the rounds {self.rounds}, got {self.exposures}"
             )
 
-    def upload_mu(self, sensitivity: float) -> float:
-        """Return ``mu_up`` of one upload."""
-        return mu_of_release(sensitivity, self.upload_noise_std)
+    def noise_std_of(self, upload: int) -> float:
+        """Return sigma_1 of a clinic's upload of this number, the first is 1."""
+        return self.schedule[upload - 1] if self.schedule else self.upload_noise_std
 
-    def broadcast_mu(self, sensitivity: float, clinic: int) -> float:
+    def upload_mu(self, sensitivity: float, upload: int = 1) -> float:
+        """Return ``mu_up`` of one upload."""
+        return mu_of_release(sensitivity, self.noise_std_of(upload))
+
+    def broadcast_mu(self, sensitivity: float, clinic: int, upload: int = 1) -> float:
         """Return ``mu_b`` of one broadcast for one clinic, never above that of its upload."""
         if not self.linear:
-            return self.upload_mu(sensitivity)
+            return self.upload_mu(sensitivity, upload)
         spread = fsum(share * share for share in self.shares)
-        noise = sqrt(self.upload_noise_std**2 * spread + self.broadcast_noise_std**2)
+        noise = sqrt(self.noise_std_of(upload) ** 2 * spread + self.broadcast_noise_std**2)
         return mu_of_release(self.shares[clinic] * sensitivity, noise)
 
     def mu(self, adversary: Adversary, sensitivity: float, clinic: int) -> float:
@@ -92,6 +104,8 @@ class Release:
         The eavesdropper's rounds with an overheard upload cost ``mu_up``: the broadcast of such
         a round follows from the upload. ``mu^2 = E mu_up^2 + (T - E) mu_b^2``.
         """
+        if self.schedule:
+            return self._mu_by_upload(adversary, sensitivity, clinic)
         upload = self.upload_mu(sensitivity)
         if adversary == "server":
             return sqrt(self.rounds) * upload if self.rounds else 0.0
@@ -100,13 +114,28 @@ class Release:
         parts = (heard, upload), (self.rounds - heard, broadcast)
         return sqrt(fsum(count * mu * mu for count, mu in parts if count))
 
+    def _mu_by_upload(self, adversary: Adversary, sensitivity: float, clinic: int) -> float:
+        """Return the same where uploads differ: the eavesdropper hears the least noised."""
+        numbers = sorted(range(1, self.rounds + 1), key=self.noise_std_of)
+        heard = {"server": self.rounds, "eavesdropper": self.exposures}.get(adversary, 0)
+        return sqrt(
+            fsum(
+                self.upload_mu(sensitivity, number) ** 2
+                if place < heard
+                else self.broadcast_mu(sensitivity, clinic, number) ** 2
+                for place, number in enumerate(numbers)
+            )
+        )
+
     def round_mus(self, sensitivity: float, clinic: int, uploads_before: int) -> dict[str, float]:
         """Return the mu that one more round costs a clinic, by adversary, for its ledger.
 
         The eavesdropper is charged for an upload in the first E rounds and for a broadcast in
         the others: whichever rounds it really hears, the run adds up to :meth:`mu`.
         """
-        upload, broadcast = self.upload_mu(sensitivity), self.broadcast_mu(sensitivity, clinic)
+        number = min(uploads_before + 1, max(self.rounds, 1))
+        upload = self.upload_mu(sensitivity, number)
+        broadcast = self.broadcast_mu(sensitivity, clinic, number)
         heard = upload if uploads_before < self.exposures else broadcast
         return {"server": upload, "eavesdropper": heard, "broadcast": broadcast}
 

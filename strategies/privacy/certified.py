@@ -12,6 +12,11 @@ sensitivity is ``min(2B, 2 eta k C / m)``: see
 
 With the unit ``patient`` the loss averages over patients, each the mean of its records' losses:
 the same bounds hold with m the number of patients.
+
+With K classes a record has K hinges, rows in orthogonal blocks
+(:mod:`strategies.learning.one_versus_rest`), and its loss is their mean. The gradient, 1/K times a
+sum of K orthogonal vectors of norm at most C, has norm at most ``G = C / sqrt(K)``; the Hessian is
+block diagonal, ``beta = C^2 / (K h)``. Means over the records of a unit keep both bounds.
 """
 
 from dataclasses import dataclass
@@ -53,6 +58,8 @@ class CertifiedRelease:
         h, width of the smoothed corner of the hinge.
     clip_norm : float
         B, bound on the norm of an uploaded model.
+    hinges : int
+        K, rows of each record: 1 for two classes.
 
     Raises
     ------
@@ -70,6 +77,7 @@ class CertifiedRelease:
     feature_bound: float = 0.7
     smoothing: float = 0.5
     clip_norm: float = 10.0
+    hinges: int = 1
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
@@ -83,16 +91,23 @@ class CertifiedRelease:
             raise AccountingError(
                 f"rounds and steps must be at least 1, got {self.rounds} and {self.steps}"
             )
+        if self.hinges < 1:
+            raise AccountingError(f"hinges must be at least 1, got {self.hinges}")
         self.certificate(1)
 
     @property
     def smoothness(self) -> float:
-        """Return beta = C^2 / h of one record's loss."""
-        return self.feature_bound**2 / self.smoothing
+        """Return beta = C^2 / (K h) of one record's loss."""
+        return self.feature_bound**2 / self.smoothing / self.hinges
+
+    @property
+    def gradient_bound(self) -> float:
+        """Return G = C / sqrt(K) of one record's loss."""
+        return self.feature_bound / sqrt(self.hinges)
 
     def certificate(self, units: int) -> SensitivityCertificate:
         """Return the smallest proven sensitivity of a clinic with ``units`` units."""
-        steps = self.learning_rate, self.steps, self.feature_bound
+        steps = self.learning_rate, self.steps, self.gradient_bound
         return smallest_proven(
             [
                 SensitivityCertificate.smooth(*steps, units, smoothness=self.smoothness),

@@ -9,7 +9,7 @@ Differential Privacy", 2016, Alg. 1, in the local (per-clinic) trust model.
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
+from math import isfinite, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,9 @@ class DPGradientDescent:
         C, bound on one unit's contribution to a gradient sum.
     learning_rate : float
         Step size on the average gradient.
+    first_share : float
+        Share of mu^2 for a clinic's first release, the others share the rest equally; 0: all
+        releases alike. At w = 0 gradients are longest, so that a release says most there.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class DPGradientDescent:
     rounds: int = 10
     clip_norm: float = 0.3
     learning_rate: float = 3.0
+    first_share: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
@@ -62,21 +66,46 @@ class DPGradientDescent:
             raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
         if self.rounds < 1:
             raise AccountingError(f"rounds must be at least 1, got {self.rounds}")
+        if not 0 <= self.first_share < 1:
+            raise AccountingError(f"first_share must be in 0..1, below 1, got {self.first_share}")
 
     @cached_property
-    def noise_multiplier(self) -> float:
-        """Return ``z = sigma / C`` for T full-batch releases, exact."""
-        return get_noise_multiplier(self.epsilon, self.delta, self.rounds, accountant="gaussian")
+    def noise_multipliers(self) -> tuple[float, ...]:
+        """Return ``z = sigma / C`` of each of a clinic's T full-batch releases, exact."""
+        equal = get_noise_multiplier(self.epsilon, self.delta, self.rounds, accountant="gaussian")
+        if not self.first_share or self.rounds == 1:
+            return (equal,) * self.rounds
+        from strategies.trust.budget import noise_schedule  # only where it is asked for
+
+        mu = 2.0 * sqrt(self.rounds) / equal
+        schedule = noise_schedule(mu, self.rounds, self.first_share)
+        return tuple(float(value) for value in schedule)
+
+    @cached_property
+    def noise_stds(self) -> tuple[float, ...]:
+        """Return sigma of each release, added to each coordinate of a gradient sum."""
+        return tuple(multiplier * self.clip_norm for multiplier in self.noise_multipliers)
 
     @property
     def noise_std(self) -> float:
-        """Return sigma, added to each coordinate of a gradient sum."""
-        return self.noise_multiplier * self.clip_norm
+        """Return the smallest sigma of any release; all are alike without ``first_share``."""
+        return min(self.noise_stds)
+
+    def noise_std_of(self, upload: int) -> float:
+        """Return sigma of a clinic's upload of this number, the first is 1.
+
+        Beyond the last the largest: such an upload is no part of the promise and is refused.
+        """
+        return self.noise_stds[upload - 1] if upload <= self.rounds else max(self.noise_stds)
+
+    def upload_mu_of(self, upload: int) -> float:
+        """Return the mu of a clinic's upload of this number: ``2 C / sigma``."""
+        return 2.0 * self.clip_norm / self.noise_std_of(upload)
 
     @property
     def upload_mu(self) -> float:
-        """Return the mu of one upload: ``2 C / sigma``."""
-        return 2.0 / self.noise_multiplier
+        """Return the largest mu of any upload; all are alike without ``first_share``."""
+        return 2.0 / min(self.noise_multipliers)
 
     def upload(
         self,
@@ -84,6 +113,7 @@ class DPGradientDescent:
         signed: FloatArray,
         count: NDArray[np.int64] | int,
         normals: FloatArray,
+        upload: int = 1,
     ) -> FloatArray:
         """Return what each clinic uploads: the broadcast model after one noisy step.
 
@@ -97,12 +127,14 @@ class DPGradientDescent:
             True number of units of each clinic; public, as replace-one keeps it.
         normals : ndarray, shape (..., d)
             Independent standard normal draws.
+        upload : int
+            Which of the clinics' uploads this is, the first is 1.
 
         Returns
         -------
         ndarray, shape (..., d)
         """
-        noisy = pull_sum(weights, signed, self.clip_norm) + self.noise_std * normals
+        noisy = pull_sum(weights, signed, self.clip_norm) + self.noise_std_of(upload) * normals
         size = np.asarray(count, dtype=np.float64)[..., None]
         moved: FloatArray = weights + self.learning_rate * (noisy / size)
         return moved

@@ -8,7 +8,12 @@ from functools import lru_cache
 from math import sqrt
 from typing import Any, TypeAlias
 
-from strategies.privacy.accounting import SampledRelease, epsilon_of_releases, mu_of_epsilon
+from strategies.privacy.accounting import (
+    SampledRelease,
+    compose,
+    epsilon_of_releases,
+    mu_of_epsilon,
+)
 from strategies.privacy.certificate import SensitivityCertificate
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.discrete_accounting import gap
@@ -33,11 +38,12 @@ def mechanism_of(settings: Settings) -> Mechanism:
         When the settings name none, or its parameters do not go together.
     """
     values = settings.as_dict()
-    promise: dict[str, Any] = {name: values[name] for name in ("epsilon", "delta", "rounds")}
+    promise: dict[str, Any] = {name: values[name] for name in ("epsilon", "delta")}
+    promise["rounds"] = settings.releases
     shape: dict[str, Any] = {name: values[name] for name in ("clip_norm", "learning_rate")}
     try:
         if settings.privacy == "dp-gd":
-            return DPGradientDescent(**promise, **shape)
+            return DPGradientDescent(**promise, **shape, first_share=settings.first_share)
         if settings.privacy == "dp-sgd":
             return DPSGD(**promise, **shape, steps=settings.steps, batches=settings.batches)
         if settings.privacy == "certified":
@@ -47,6 +53,7 @@ def mechanism_of(settings: Settings) -> Mechanism:
                 steps=settings.steps,
                 feature_bound=settings.feature_bound,
                 smoothing=settings.smoothing,
+                hinges=settings.hinges,
             )
     except ValueError as fault:
         raise SettingsError(f"{settings.privacy}: {fault}") from fault
@@ -68,7 +75,7 @@ def global_dp_certificates(
 
 @lru_cache(maxsize=4096)
 def upload_cost(
-    settings: Settings, smallest_shard: int, norm_bound: float
+    settings: Settings, smallest_shard: int, norm_bound: float, upload: int = 1
 ) -> tuple[float, SampledRelease | None]:
     """Return what one upload costs against a curious server.
 
@@ -80,6 +87,8 @@ def upload_cost(
         m that the noise of global-dp is calibrated for.
     norm_bound : float
         Largest norm of a feature vector.
+    upload : int
+        Which of the clinic's uploads in this run it is, the first is 1.
 
     Returns
     -------
@@ -95,11 +104,14 @@ def upload_cost(
         proven = global_dp_certificates(settings, smallest_shard, norm_bound)["proven"].value
         return proven / settings.calibration().upload_noise_std(smallest_shard), None
     mechanism = mechanism_of(settings)
-    mu = mechanism.upload_mu  # type: ignore[union-attr]  # DPSGD was handled above
+    if isinstance(mechanism, DPGradientDescent):
+        mu = mechanism.upload_mu_of(upload)
+    else:
+        mu = mechanism.upload_mu  # type: ignore[union-attr]  # DPSGD was handled above
     if settings.noise == "discrete":
         # Charge what is proven of discrete noise over the whole run, not the continuous figure.
-        found = gap(mu, 1.0, settings.rounds, LARGEST_MODEL, settings.delta)
-        mu = mu_of_epsilon(found.proven, settings.delta) / sqrt(settings.rounds)
+        found = gap(mu, 1.0, settings.releases, LARGEST_MODEL, settings.delta)
+        mu = mu_of_epsilon(found.proven, settings.delta) / sqrt(settings.releases)
     return mu, None
 
 
@@ -119,6 +131,8 @@ def spent_epsilon(
         return 0.0
     mu, sampled = upload_cost(settings, smallest_shard, norm_bound)
     releases = [] if sampled is None else [sampled] * uploads
-    return epsilon_of_releases(
-        sqrt(uploads) * mu, releases, settings.delta if delta is None else delta
-    )
+    mu *= sqrt(uploads)
+    if settings.first_share:
+        costs = (upload_cost(settings, smallest_shard, norm_bound, n + 1) for n in range(uploads))
+        mu = compose(cost for cost, _ in costs)
+    return epsilon_of_releases(mu, releases, settings.delta if delta is None else delta)

@@ -37,6 +37,7 @@ def release_of(
     exposures : int
         E, uploads of a clinic an eavesdropper is assumed to overhear.
     """
+    exposures = min(exposures, mechanism.rounds)
     if isinstance(mechanism, CertifiedRelease):
         # The largest clinic has the smallest noise: the worst case 2B weighs most there.
         largest, total = max(units), sum(units)
@@ -49,6 +50,8 @@ def release_of(
     clip = gradient_sum(mechanism.clip_norm)
     equal = (1.0 / len(units),) * len(units)
     release = Release(mechanism.noise_std, 0.0, equal, mechanism.rounds, exposures)
+    if isinstance(mechanism, DPGradientDescent) and mechanism.first_share:
+        release = replace(release, schedule=mechanism.noise_stds)
     return release, {"claimed": clip, "proven": clip, "worst": clip}
 
 
@@ -134,7 +137,8 @@ def _by_pld(
     heard = mechanism.release
     spread = sqrt(clinics) if mechanism.steps == 1 else 1.0
     read = replace(heard, noise_multiplier=heard.noise_multiplier * spread)
-    rounds = {"server": mechanism.rounds, "eavesdropper": exposures, "broadcast": 0}
+    heard_most = min(exposures, mechanism.rounds)
+    rounds = {"server": mechanism.rounds, "eavesdropper": heard_most, "broadcast": 0}
     table: dict[str, dict[str, float | None]] = {}
     for name, uploads in rounds.items():
         parts = _times(heard, uploads), _times(read, mechanism.rounds - uploads)

@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
-def group_units(signed: FloatArray, groups: NDArray[np.int64] | None = None) -> FloatArray:
+def group_units(
+    signed: FloatArray, groups: NDArray[np.int64] | None = None, hinges: int = 1
+) -> FloatArray:
     """Gather one shard's records by unit.
 
     Parameters
     ----------
-    signed : ndarray, shape (n, d)
+    signed : ndarray, shape (n hinges, d)
         Records times their labels.
     groups : ndarray of int, shape (n,), optional
         Patient of each record; without it every record is a unit of its own.
+    hinges : int
+        Rows of each record, one after the other; all of them are of its unit.
 
     Returns
     -------
@@ -28,7 +32,8 @@ def group_units(signed: FloatArray, groups: NDArray[np.int64] | None = None) -> 
         Units in ascending order of patient, records in their order.
     """
     if groups is None:
-        return signed[:, None, :]
+        return signed.reshape(-1, hinges, signed.shape[-1])
+    groups = np.repeat(groups, hinges)
     _, unit, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.argsort(unit, kind="stable")
     place = np.arange(len(unit)) - np.repeat(np.cumsum(sizes) - sizes, sizes)

@@ -71,6 +71,7 @@ class Detector(ABC):
 
     def __init__(self, dimension: int, settings: TrustSettings | None = None) -> None:
         self.settings = TrustSettings() if settings is None else settings
+        self.dimension = dimension
         self._history = History(dimension)
         self._verdict = Verdict(np.zeros(0), np.zeros(0), {})
 

@@ -21,16 +21,25 @@ _COPIES_FROM, _REPLAY_FROM = 2, 3
 _LEAST = 1e-12
 
 
-def energy_gate(found: Residuals) -> BoolArray:
+def energy_gate(found: Residuals, shards: FloatArray | float = 0.0) -> BoolArray:
     """Return whose residual energy is not that of the noise, shape (V,).
 
     Outside ``[.8 chi2(1e-6), 1.35 chi2(1 - 1e-5)]`` with d degrees of freedom a round.
+
+    Parameters
+    ----------
+    found : Residuals
+    shards : ndarray, shape (T, V)
+        How far honest shards differ, in units of the noise: where the noise is small that is most
+        of what is left, and no reason to shut a clinic.
     """
     freedom = found.values.shape[-1] * np.add.reduce(found.counted, axis=0)
-    energy = np.add.reduce(np.add.reduce(found.values**2, axis=-1), axis=0)
+    each = np.add.reduce(found.values**2, axis=-1)
+    energy = np.add.reduce(each, axis=0)
+    excess = np.add.reduce(each / (1.0 + np.square(shards)), axis=0)
     asked = np.maximum(freedom, 1)
     low, high = chdtri(asked, 1 - 1e-6), chdtri(asked, 1e-5)
-    outside: BoolArray = (freedom > 0) & ((energy < 0.8 * low) | (energy > 1.35 * high))
+    outside: BoolArray = (freedom > 0) & ((energy < 0.8 * low) | (excess > 1.35 * high))
     return outside
 
 
@@ -91,10 +100,12 @@ def copy_gate(found: Residuals) -> BoolArray:
     return copied
 
 
-def replay_gate(found: Residuals) -> BoolArray:
+def replay_gate(found: Residuals, shards: FloatArray | float = 0.0) -> BoolArray:
     """Return whose residuals repeat from round to round, shape (V,), from round 3.
 
-    Correlation at lag 1 above ``max(.5, 5 / sqrt(dof))``.
+    Correlation at lag 1 above ``max(.5, 5 / sqrt(dof))`` of what lasting differences between
+    honest shards do not explain: with ``shards`` a, as in :func:`energy_gate`, they correlate by
+    ``a^2 / (1 + a^2)``.
     """
     rounds, clinics, dimension = found.values.shape
     if rounds < _REPLAY_FROM:
@@ -109,5 +120,7 @@ def replay_gate(found: Residuals) -> BoolArray:
     count = np.add.reduce(pairs, axis=0)
     correlation = product / np.sqrt(np.maximum(one * other, _LEAST))
     bound = np.maximum(0.5, 5.0 / np.sqrt(np.maximum(count * dimension, 1)))
+    lasting = np.max(np.square(shards) * np.ones(found.counted.shape), axis=0)
+    bound = bound + (1.0 - bound) * lasting / (1.0 + lasting)
     repeats: BoolArray = (count >= _REPLAY_FROM - 1) & (correlation > bound)
     return repeats

@@ -58,10 +58,12 @@ class KnownNoiseDetector(Detector):
             found = fit(evidence.without(twins), self.settings)
             honest = np.where(twins, 0.0, found.honest)
         left = residuals(self._history, honest, found.centre, self.settings)
+        spread = self.settings.spread(self._history.sizes) * self._history.sizes
+        shards = np.where(left.counted, spread / left.noise, 0.0)
         gates = {
             Reason.COPY: twins | copy_gate(left),
-            Reason.ENERGY: energy_gate(left),
-            Reason.REPLAY: replay_gate(left),
+            Reason.ENERGY: energy_gate(left, shards),
+            Reason.REPLAY: replay_gate(left, shards),
         }
         honest = np.where(np.logical_or.reduce(list(gates.values())), 0.0, honest)
         gates[Reason.DRIFT] = drift_gate(self._history, honest, found.centre, self.settings)

@@ -50,6 +50,10 @@ class StrategyWrapper(Strategy):
         """Let the inner strategy merge the evaluations."""
         return self.inner.aggregate_evaluate(server_round, replies)
 
+    def merged_nodes(self) -> frozenset[int] | None:
+        """Return the nodes whose replies went into the last merge; None: all that came."""
+        return self.inner.merged_nodes() if isinstance(self.inner, StrategyWrapper) else None
+
     def round_details(self) -> dict[str, Any]:
         """Return what this layer did in the last round, by lasting names, for who watches a run.
 

@@ -130,6 +130,7 @@ class KnapsackAuction(StrategyWrapper):
         self.name = name
         self.last = AuctionRound()
         self._sale: _Sale | None = None
+        self._kept: frozenset[int] = frozenset()
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -149,6 +150,7 @@ class KnapsackAuction(StrategyWrapper):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Examine and pay, then let the inner strategy merge what held up."""
         kept = self._settle(server_round, list(replies))
+        self._kept = frozenset(reply.metadata.src_node_id for reply in kept)
         arrays, metrics = self.inner.aggregate_train(server_round, kept)
         metrics = MetricRecord() if metrics is None else metrics
         metrics["offers"] = len(self.last.offers)
@@ -157,6 +159,11 @@ class KnapsackAuction(StrategyWrapper):
         metrics["paid"] = sum(self.last.paid.values())
         metrics["escrow-returned"] = sum(self.last.promised.values()) - sum(self.last.paid.values())
         return arrays, metrics
+
+    def merged_nodes(self) -> frozenset[int] | None:
+        """Return the winners whose deliveries held up, as far as the inner strategy took them."""
+        inside = super().merged_nodes()
+        return self._kept if inside is None else self._kept & inside
 
     def _ask(self, server_round: int, grid: Grid) -> dict[int, Offer]:
         """Return the offers by node, in the order of the grid."""

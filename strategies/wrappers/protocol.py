@@ -14,3 +14,6 @@ HELLO = "query.hello"
 
 EXHAUSTED = "PrivacyBudgetExhausted"
 """What the reason of a refusal begins with when a clinic's privacy budget is spent."""
+
+UPLOAD_NUMBER = "upload-number"
+"""Key within a train config: which upload of the run the server believes this to be, from 1."""

@@ -6,9 +6,10 @@ both ends here know the header in advance.
 
 from functools import lru_cache
 from io import BytesIO
+from typing import Any
 
 import numpy as np
-from flwr.app import Array
+from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 NUMPY = "numpy.ndarray"
@@ -54,3 +55,34 @@ class VectorArray(Array):
     def numpy(self) -> NDArray[np.float64]:
         """Return the values, writable as from Flower's own ``numpy()``."""
         return to_vector(self).copy()
+
+
+class CheckedContent(RecordDict):
+    """Records of an accepted reply, sorted by kind once.
+
+    Flower's ``metric_records`` and ``array_records`` build a new synchronised dict at each
+    access, and its strategies ask seven times a reply; and it parses an array whenever one
+    reads it. What was checked need not be parsed again.
+    """
+
+    def __init__(self, content: RecordDict) -> None:
+        super().__init__()
+        self.__dict__["_data"] = dict(content.items())
+        for record in content.values():
+            if isinstance(record, ArrayRecord):
+                values = record.__dict__["_data"]
+                values.update({key: VectorArray.of(array) for key, array in values.items()})
+        self.__dict__["_by_kind"] = {
+            kind: {key: record for key, record in content.items() if isinstance(record, kind)}
+            for kind in (ArrayRecord, MetricRecord)
+        }
+
+    @property
+    def array_records(self) -> Any:
+        """Return the array records."""
+        return self.__dict__["_by_kind"][ArrayRecord]
+
+    @property
+    def metric_records(self) -> Any:
+        """Return the metric records."""
+        return self.__dict__["_by_kind"][MetricRecord]

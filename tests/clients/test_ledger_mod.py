@@ -7,9 +7,10 @@ import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 
 import tests.peers  # noqa: F401 - sets the task that Flower's messages belong to
-from clients.ledger_mod import SPENT, charge_upload, data_name, ledger_url
+from clients.ledger_mod import SPENT, charge_upload, data_name, ledger_url, upload_number
 from federation.backends.inprocess import run_config
 from strategies.presets import compose
+from strategies.privacy.ledger_store import LedgerStore
 from strategies.settings import Settings
 from strategies.wrappers.protocol import REFUSAL
 from strategies.wrappers.vectors import to_array, to_vector
@@ -154,3 +155,33 @@ def test_a_deployed_clinic_keeps_its_ledger_where_its_own_machine_says(tmp_path)
     assert ledger_of(deployed, settings) == ""
     deployed.node_config["ledger"] = "own.db"
     assert ledger_of(deployed, settings) == "own.db"
+
+
+def numbered(server_round: int, number: int) -> Message:
+    message = request(server_round)
+    message.content["config"]["upload-number"] = number
+    return message
+
+
+def test_which_upload_it_is_a_clinic_counts_itself_and_the_server_can_only_raise() -> None:
+    """A lost reply was an upload all the same: less noise a second time is never given."""
+    own = context(compose("dp-gd", {"first_share": 0.3}))
+    assert upload_number(request(7), own) == 1  # six rounds in which it was not asked cost nothing
+    assert upload_number(numbered(7, 3), own) == 3
+    charge_upload(request(7), own, Trainer())
+    charge_upload(request(8), own, Trainer())
+    assert upload_number(numbered(9, 1), own) == upload_number(numbered(9, -5), own) == 3
+
+
+def test_a_ledger_on_disk_charges_each_upload_what_its_noise_costs(tmp_path: Any) -> None:
+    """The same data, once in memory and once on disk: the same noise index, the exact sum."""
+    settings = compose(
+        "dp-gd", {"first_share": 0.3, "epsilon": 2.0, "ledger": str(tmp_path / "ledger.db")}
+    )
+    own = context(settings)
+    for number in range(1, settings.rounds + 1):
+        assert upload_number(request(number), own) == number
+        reply = charge_upload(request(number), own, Trainer())
+        assert uploaded(reply) == 1.0  # a Trainer of its own, called once
+    ledger = LedgerStore(ledger_url(settings.ledger)).load(data_name(own, settings))
+    assert ledger.epsilon("server", settings.delta) == pytest.approx(2.0, rel=1e-6)

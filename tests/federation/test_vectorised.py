@@ -1,5 +1,6 @@
 """The vectorised core against a plain loop over clinics that does what messages do."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,13 +112,11 @@ def test_unequal_shards_are_padded_and_padding_is_never_a_record() -> None:
     assert len(features) == len(labels) == sum(clinics.sizes) == 546
     assert (features[:, -1] == settings.bias).all()
     longer = np.pad(clinics.signed, ((0, 0), (0, 9), (0, 0)))
-    padded = Cohort(
-        clinics.seed,
-        longer,
-        np.pad(clinics.labels, ((0, 0), (0, 9))),
-        clinics.sizes,
-        clinics.test_features,
-        clinics.test_labels,
+    padded = replace(
+        clinics,
+        signed=longer,
+        features=np.pad(clinics.features, ((0, 0), (0, 9), (0, 0))),
+        labels=np.pad(clinics.labels, ((0, 0), (0, 9))),
     )
     same = federate(clinics, settings, EPSILONS).weights
     assert federate(padded, settings, EPSILONS).weights.tobytes() == same.tobytes()

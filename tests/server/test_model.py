@@ -39,7 +39,7 @@ def test_weights_and_card_are_read_back_as_they_were(tmp_path: Path) -> None:
     )
     assert map_of(card) == feature_map(federation_of(SETTINGS).table, SETTINGS)
     reading = reading_of(card)
-    assert (reading.dataset, reading.negative, reading.positive) == ("bcwd", "benign", "malignant")
+    assert (reading.dataset, reading.classes) == ("bcwd", ("benign", "malignant"))
     assert len(reading.attributes) == 9
 
 

@@ -84,6 +84,18 @@ def test_an_upload_made_of_another_broadcast_is_a_repeat() -> None:
         found(reply([0.5, 0, 0], 3), CLINICS[1])
 
 
+def test_only_so_many_uploads_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.upload_judge.MAX_REMEMBERED", 1)
+    found = judge()
+    for number in range(1, 4):
+        found.brief(asked([number / 100, 0, 0], number))
+        found(reply([number / 10, 0, 0], number), CLINICS[0])
+    found.brief(asked([0.5, 0, 0], 4))
+    found(reply([0.1, 0, 0], 4), CLINICS[0])  # forgotten
+    with pytest.raises(ReplyRejected, match="repeats its own"):
+        found(reply([0.3, 0.0, 0], 4), CLINICS[0])
+
+
 def test_a_converged_clinic_without_noise_and_regulariser_may_stay() -> None:
     """One clinic alone: its upload becomes the broadcast, and then it is satisfied."""
     found = judge(moves=False)

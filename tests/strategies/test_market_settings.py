@@ -23,6 +23,7 @@ from strategies.market_settings import (
 from strategies.market_world import as_bits, moment, true_tokens, types_of
 from strategies.presets import compose, default_strategy, from_run_config
 from strategies.settings import Settings, SettingsError
+from strategies.trust_settings import SHARED
 from tests.markets import market_settings
 
 
@@ -112,31 +113,24 @@ def test_privacy_does_not_belong_in_a_market_however_it_gets_there() -> None:
 
 
 def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
-    shared, market = set(), set()
+    readers: dict[tuple[str, ...], set[str]] = {}
     for item in fields(Settings):
         allowed = []
-        for dataset in ("bcwd", "carrada"):
+        for world in ("bcwd", "twin", "learn"):
             try:
-                refuse_foreign([item.name], dataset)
-                allowed.append(dataset)
+                refuse_foreign([item.name], world)
+                allowed.append(world)
             except SettingsError:
                 pass
-        assert allowed
-        if allowed == ["bcwd", "carrada"]:
-            shared.add(item.name)
-        elif allowed == ["carrada"]:
-            market.add(item.name)
-    assert shared == {
-        "strategy",
-        "dataset",
-        "clients",
-        "rounds",
-        "seed",
-        "backend",
-        "data",
-        "attack",
-    }
-    assert market == {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
+        readers.setdefault(tuple(allowed), set()).add(item.name)
+    general = {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data", "attack"}
+    assert readers.pop(("bcwd", "twin", "learn")) == general | set(SHARED)
+    of_market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
+    assert readers.pop(("twin",)) == of_market - set(SHARED)
+    assert readers.pop(("twin", "learn")) == {"task"}
+    assert readers.pop(("learn",)) == {"descriptors"}
+    assert readers.pop(("bcwd",)) == {"schema", "missing"}
+    assert set(readers) == {("bcwd", "learn")}
 
 
 def test_nodes_are_devices_and_users() -> None:

@@ -19,6 +19,7 @@ from federation.flags import (
     settings_from,
     settings_rows,
 )
+from strategies.learn_settings import LearnFields
 from strategies.market_settings import MarketFields
 from strategies.presets import compose, from_run_config
 from strategies.settings import Settings, SettingsError, byzantine_limit, check_byzantine, flag
@@ -26,8 +27,9 @@ from strategies.settings import Settings, SettingsError, byzantine_limit, check_
 FIELDS = {item.name: item for item in fields(Settings)}
 NUMBERS = [name for name, item in FIELDS.items() if item.type in (int, float)]
 CHOICES = [name for name, item in FIELDS.items() if item.metadata["choices"]]
-# The market's own settings have tests of their own: on BCWD they are refused.
-NOT_ON_BCWD = {item.name for item in fields(MarketFields)} | {"strategy", "dataset"}
+# CARRADA's own settings have tests of their own: on BCWD they are refused.
+NOT_ON_BCWD = {item.name for of in (MarketFields, LearnFields) for item in fields(of)}
+NOT_ON_BCWD |= {"strategy", "dataset"}
 # Another valid value of a setting where half the default, or any other choice, would not do.
 OTHER: dict[str, Any] = {
     "data": "a b.data",
@@ -38,6 +40,8 @@ OTHER: dict[str, Any] = {
     "byzantine": 3,
     "aggregation": "krum",
     "trim": 0.1,
+    "first_share": 0.25,
+    "uploads": 7,
     "learning_rate": 0.1 + 0.2,
     "epsilon": 1.0 / 3.0,
     "noise": "system",
@@ -51,6 +55,9 @@ NEEDS: dict[str, dict[str, Any]] = {
     "partition": {"sizes": OTHER["sizes"], "clients": 9},
     "byzantine": {"aggregation": "krum"},
     "price_per_epsilon": {"privacy": "certified"},
+    "first_share": {"privacy": "dp-gd", "steps": 1},
+    "uploads": {"privacy": "certified", "clip_norm": 10.0},
+    "detector": {"selection": "reputation"},
     "attackers": {"attack": "nan"},
     "attack_schedule": {"attack": "alie"},
 }

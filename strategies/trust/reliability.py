@@ -1,0 +1,45 @@
+"""How reliably a clinic answers: breaches lower a reputation and fade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from strategies.trust.settings import FloatArray
+
+FADING = 0.8
+"""What evidence of one round ago still weighs."""
+FORGOTTEN = 0.05
+"""Evidence that has faded below it is dropped, so that an excluded newcomer is asked again."""
+
+
+class Reliability:
+    """Kept and broken deals of each clinic, as fading counts.
+
+    The factor on a reputation is ``1 - b / (g + b + 1)`` with g deals kept and b broken: one breach
+    halves a newcomer's reputation and shuts it out for some rounds, a clinic with a record of its
+    own stays in for three in a row.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[float, float]] = {}
+
+    def note(self, kept: Sequence[str], broken: Sequence[str]) -> None:
+        """Let a round pass in which some kept to their deals and others did not."""
+        faded = {}
+        for name, (good, bad) in self._counts.items():
+            left = bad * FADING
+            faded[name] = (good * FADING, left if left >= FORGOTTEN else 0.0)
+        for name in kept:
+            good, bad = faded.get(name, (0.0, 0.0))
+            faded[name] = (good + 1.0, bad)
+        for name in broken:
+            good, bad = faded.get(name, (0.0, 0.0))
+            faded[name] = (good, bad + 1.0)
+        self._counts = faded
+
+    def of(self, names: Sequence[str]) -> FloatArray:
+        """Return the factor of clinics, shape (n,); 1 for who never broke a deal."""
+        counts = [self._counts.get(name, (0.0, 0.0)) for name in names]
+        return np.array([1.0 - bad / (good + bad + 1.0) for good, bad in counts])
