@@ -21,7 +21,7 @@ export function kindOf(head, name) {
 const COLUMNS = [
   { head: "uploads", of: (row, name) => number((row.uploads || {})[name] || 0), needs: "uploads", clinics: true },
   { head: "ε spent", of: (row, name, history, most) => spent(row, name, history, most), needs: "epsilon" },
-  { head: "reputation (0–1)", of: (row, name) => standing(row, name), needs: "reputations" },
+  { head: "reputation (0–1)", of: (row, name, history) => standing(row, name, history.head.threshold), needs: "reputations" },
   { head: "trusted", of: (row, name) => ((row.trusted || []).includes(name) ? "yes" : "no"), needs: "trusted" },
   { head: "asks (credits)", of: (row, name) => credits((row.offers || {})[name]?.[0]), needs: "offers" },
   { head: "worth (credits)", of: (row, name) => credits((row.offers || {})[name]?.[1]), needs: "offers" },
@@ -45,9 +45,10 @@ function spent(row, name, history, most) {
   return el("span", {}, shown, `${nearest < uploads ? "≥ " : ""}${number(value)}`);
 }
 
-function standing(row, name) {
+function standing(row, name, threshold) {
   const value = (row.reputations || {})[name];
-  return el("span", {}, bar(value), value === undefined ? "–" : value.toFixed(4));
+  const digits = value < threshold && value.toFixed(4) >= threshold ? 7 : 4; // just not trusted
+  return el("span", {}, bar(value), value === undefined ? "–" : value.toFixed(digits));
 }
 
 export class People {
