@@ -6,8 +6,9 @@ On a market devices and users answer in its place (:mod:`clients.market_mods`).
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
+from clients import secure_phases
 from clients.attack_mod import attack
-from clients.clinic import clinic_of
+from clients.clinic import clinic_of, public_weight
 from clients.ledger_mod import charge_upload, upload_number
 from clients.market_mods import man_in_the_middle, serve_device, serve_hello, serve_user
 from clients.messages import (
@@ -16,10 +17,12 @@ from clients.messages import (
     noise_of,
     partition_of,
     record_of,
+    refuse,
     round_of,
 )
 from clients.noise_mod import clip_then_noise, noise_source
 from clients.private_training import private_upload
+from clients.secure_mod import mask_upload
 from strategies.settings import CERTIFIED_PRIVACY
 from strategies.wrappers.protocol import MODEL, ROUND
 from strategies.wrappers.vectors import to_array, to_vector
@@ -34,9 +37,12 @@ app = ClientApp()
 def hello(message: Message, context: Context) -> Message:
     """Say who this is: role, source of noise, partition, and what its uploads weigh (public)."""
     settings = clinic_settings(context)
+    clinic = clinic_of(context, settings)
+    if settings.secure and clinic.weight < settings.min_records:
+        return refuse(message, "this clinic holds fewer records than --min-records asks for")
     metrics = MetricRecord(
         {
-            "num-examples": clinic_of(context, settings).weight,
+            "num-examples": public_weight(clinic, settings),
             "partition-id": partition_of(context),
             "num-partitions": clients_of(context) or 0,
         }
@@ -58,7 +64,15 @@ def offer(message: Message, context: Context) -> Message:
     return bid(message, context)
 
 
-@app.train(mods=[attack, man_in_the_middle, serve_device, charge_upload, clip_then_noise])
+app.query("secagg_keys")(secure_phases.keys)
+app.query("secagg_shares")(secure_phases.shares)
+app.query("secagg_check")(secure_phases.check)
+app.query("secagg_unmask")(secure_phases.unmask)
+
+
+@app.train(
+    mods=[mask_upload, attack, man_in_the_middle, serve_device, charge_upload, clip_then_noise]
+)
 def train(message: Message, context: Context) -> Message:
     """Train from the broadcast model; nothing leaves that is not noised and charged for.
 
@@ -97,5 +111,7 @@ def evaluate(message: Message, context: Context) -> Message:
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
     diagnosis = clinic.evaluate(weights, settings)
     context.state[LOCAL_EVALUATION] = MetricRecord(diagnosis.as_lists())
-    content = RecordDict({"metrics": MetricRecord({"num-examples": clinic.weight})})
+    content = RecordDict(
+        {"metrics": MetricRecord({"num-examples": public_weight(clinic, settings)})}
+    )
     return Message(content, reply_to=message)

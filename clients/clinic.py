@@ -107,12 +107,17 @@ def clinic_of(context: Context, settings: Settings) -> Clinic:
     return simulated_clinic(partition, settings)
 
 
+def public_weight(clinic: Clinic, settings: Settings) -> int:
+    """Return what the server is told that an upload weighs; 1 where sizes stay secret."""
+    return 1 if settings.secure else clinic.weight
+
+
 def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
     """Return the clinic that holds ``records``."""
     mapping = feature_map(records, settings)
     features = mapping(records.features)
     signed = signed_rows(features, records.labels, len(records.classes))
-    groups = None if settings.unit == "record" else records.groups
+    groups = None if settings.data_unit == "record" else records.groups
     units = group_units(signed, groups, len(signed) // len(records))
     weight = len(units) if settings.privacy in CERTIFIED_PRIVACY else len(records)
     bound = feature_bound(records, settings)

@@ -10,7 +10,7 @@ again gets the same bytes; without it a run starts from nothing.
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord
@@ -68,7 +68,7 @@ def upload_number(message: Message, context: Context) -> int:
     url, done = ledger_of(context, settings), _uploads(context)
     if url:
         clinic = clinic_of(context, settings)
-        ledger = _store(url).load(data_name(context, settings))
+        ledger = store_of(url).load(data_name(context, settings))
         done = ledger.uploads(run_name(message, settings, clinic))
     return max(done + 1, _asked_number(message))
 
@@ -135,7 +135,7 @@ def marginal_epsilon(context: Context) -> float:
     number = _uploads(context) + 1
     mu, sampled = upload_cost(settings, clinic.weight, clinic.norm_bound, number)
     charge = Charge("next", 0, "", {"server": mu} if sampled is None else {}, sampled)
-    ledger = _store(url).load(data_name(context, settings))
+    ledger = store_of(url).load(data_name(context, settings))
     return float(ledger.marginal_epsilon(charge, "server", delta))
 
 
@@ -193,7 +193,7 @@ def _charged_on_disk(
     smallest: int,
 ) -> Message:
     of_run = clinic_settings(context)
-    clinic, store = clinic_of(context, of_run), _store(ledger_of(context, of_run))
+    clinic, store = clinic_of(context, of_run), store_of(ledger_of(context, of_run))
     name = data_name(context, of_run)
     server_round = round_of(record_of(message, ConfigRecord))
     broadcast = record_of(message, ArrayRecord)[MODEL].data
@@ -259,7 +259,8 @@ def _arrays(reply: Message) -> ArrayRecord:
 
 
 @lru_cache(maxsize=8)
-def _store(url: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - imported when needed
+def store_of(url: str) -> Any:  # a LedgerStore, imported when needed
+    """Return the ledgers at a path or URL."""
     from strategies.privacy.ledger_store import LedgerStore  # imports SQLAlchemy
 
     return LedgerStore(ledger_url(url))

@@ -209,8 +209,24 @@ def _print_privacy(console: Console, privacy: Mapping[str, Any]) -> None:
             cells = [_epsilon(privacy[block][who][source]) for who in _ADVERSARIES]
             table.add_row(f"  {label}", *cells)
     console.print(table)
+    if "shared" in privacy:
+        _print_shared(console, privacy)
     for warning in privacy["warnings"]:
         console.print(f"warning: {warning}", style="yellow", soft_wrap=True)
+
+
+def _print_shared(console: Console, privacy: Mapping[str, Any]) -> None:
+    shared = privacy["shared"]
+    console.print(
+        f"each of {shared['clinics']} clinics adds noise of {shared['noise_std_of_a_clinic']:.3g} "
+        f"a coordinate; at least {shared['fewest_survivors']} were in every sum; calibrated for "
+        f"{shared['assumed_colluders']} colluders and {shared['assumed_dropouts']} dropouts"
+    )
+    found = ", ".join(
+        f"{count} collude: {_epsilon(value)}"
+        for count, value in shared["epsilon_by_colluders"].items()
+    )
+    console.print(f"epsilon of the noise that was really there if {found}")
 
 
 _PLAIN: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}

@@ -14,6 +14,7 @@ from strategies.learning.metrics import Diagnosis
 from strategies.learning.one_versus_rest import BINARY
 from strategies.learning.recognition import RATES, Recognition, confusion_names
 from strategies.learning.task import Judgement
+from strategies.secure_settings import in_the_open
 from strategies.settings import Settings
 
 METRICS = ("accuracy", "loss", "sensitivity", "specificity", "auc")
@@ -83,6 +84,8 @@ def _plain(settings: Settings) -> Settings:
         "max_epsilon": 0.0,
         "price_per_epsilon": 0,
         "aggregation": "fedavg",
+        "unit": "record" if settings.unit == "clinic" else settings.unit,
+        **in_the_open(),
     }
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
 
@@ -109,6 +112,7 @@ def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
 ) -> tuple[Judgement, tuple[float, ...]]:
     plainly = settings.aggregation == "fedavg" and not attackers_of(settings)
+    plainly = plainly and not settings.secure
     if plainly and settings.noise == "seeded":
         if not settings.private:
             return plain.diagnoses[0], tuple(float(value) for value in plain.accuracy[:, 0])

@@ -10,7 +10,7 @@ from typing import Any
 
 from federation.flags import settings_rows
 from strategies.market_presets import MARKET_CALIBRATIONS, MARKET_STRATEGIES
-from strategies.presets import CALIBRATIONS, MECHANISMS, STRATEGIES
+from strategies.presets import BY_CLINIC, CALIBRATIONS, MECHANISMS, STRATEGIES
 from strategies.settings import Settings, flag
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +60,7 @@ def page() -> str:
     parts = [INTRODUCTION, "## Strategies\n", STRATEGY_TEXT, _strategies(STRATEGIES)]
     parts += ["On `--dataset carrada`:\n", _strategies(MARKET_STRATEGIES)]
     parts += ["## Defaults of the mechanisms\n", MECHANISM_TEXT, _side_by_side(MECHANISMS)]
+    parts += ["`shared-noise` with `--unit clinic`:\n", _side_by_side({"shared-noise": BY_CLINIC})]
     parts += ["## Presets\n", PRESET_TEXT, _side_by_side(CALIBRATIONS)]
     parts += ["On `--dataset carrada`:\n", _side_by_side(MARKET_CALIBRATIONS)]
     rows = settings_rows()

@@ -14,8 +14,12 @@ from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.mechanisms import mechanism_of, training_of
 from strategies.privacy.report import SYSTEM, certify, certify_global_dp, no_privacy
 from strategies.privacy.report_own import certify_dp_sgd, release_of
+from strategies.privacy.report_shared import Opened, certify_shared
 from strategies.privacy.report_warnings import STRICT_DELTA
+from strategies.privacy.shared_upload import shared_noise_of
+from strategies.secure_settings import SHARED_NOISE
 from strategies.settings import LINEAR_AGGREGATIONS, Settings
+from strategies.wrappers.secure_aggregation import ABANDONED, COHORT, RECORDS, SURVIVORS
 
 DISCRETE = f"discrete Gaussian on a grid, {SYSTEM}"
 
@@ -27,6 +31,8 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
         return no_privacy()
     if settings.privacy == "global-dp":
         block = _global_dp(run)
+    elif settings.privacy == SHARED_NOISE:
+        block = _shared(run)
     else:
         mechanism = mechanism_of(settings)
         block = _sampled(run, mechanism) if isinstance(mechanism, DPSGD) else _own(run, mechanism)
@@ -148,6 +154,19 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
             block[table] = dict.fromkeys(block[table], block[table]["server"])
         block["assumptions"].append("a broadcast of a non-linear merge costs an upload")
     return block
+
+
+def _shared(run: FederatedRun) -> dict[str, Any]:
+    settings = run.settings
+    opened = [record.metrics for record in run.rounds if SURVIVORS in record.metrics]
+    return certify_shared(
+        shared_noise_of(settings, len(run.weights)),
+        [Opened(int(m[COHORT]), int(m[SURVIVORS])) for m in opened],
+        records=max(int(metrics[RECORDS]) for metrics in opened),
+        abandoned=sum(ABANDONED in record.metrics for record in run.rounds),
+        private_noise=settings.noise != "seeded",
+        unit=settings.unit,
+    )
 
 
 def _merged_sizes(run: FederatedRun) -> set[tuple[int, ...]]:

@@ -22,6 +22,7 @@ from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
 from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
+AGAIN = "answers the same request again"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,16 @@ class CheckedGrid(Grid):
         """Return the verdicts since the last call and forget them."""
         taken, self.verdicts = self.verdicts, []
         return taken
+
+    def note_abandoned(self, reason: str) -> None:
+        """Record that a strategy gave up this round, and why."""
+        self.verdicts.append(Verdict("server", "train", "abandoned", reason[:MAX_REASON]))
+        log(WARNING, "round abandoned: %s", reason)
+
+    @property
+    def answered_twice(self) -> str | None:
+        """Return who answered a request again since verdicts were last taken."""
+        return next((v.identity for v in self.verdicts if v.reason == AGAIN), None)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes of the enrolled, in identity order; all nodes before enrolment."""
@@ -128,7 +139,7 @@ class CheckedGrid(Grid):
                 continue
             who, participant = self._asked(request)
             if unanswered.pop(request.metadata.message_id, None) is None:
-                self._note(who, request, "rejected", "answers the same request again")
+                self._note(who, request, "rejected", AGAIN)
             elif self._accepts(reply, request, who, participant):
                 accepted.append(reply)
         for request in sorted(unanswered.values(), key=self._place):

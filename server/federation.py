@@ -19,6 +19,7 @@ from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.secure_replies import secure_judges
 from server.trust import selects
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
@@ -32,6 +33,7 @@ from strategies.wrappers.global_differential_privacy import GlobalDifferentialPr
 from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.secure_aggregation import SecureAggregation
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -105,6 +107,8 @@ def run_federation(
         settings = settings.changed(noise=registry.noise)  # what the report has to say
     evaluate, dimension = held_out(settings)
     layers = build_strategy(settings, registry)
+    if settings.secure:
+        layers = SecureAggregation(layers, settings, dimension, partitions_of(registry))
     if settings.price_per_epsilon:
         layers = sells_uploads(layers, settings, registry)
     if settings.selection != "none":
@@ -116,6 +120,8 @@ def run_federation(
         "evaluate": judge_evaluate,
         OFFER: ClinicOfferJudge(settings),
     }
+    if settings.secure:
+        judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
     try:
@@ -140,6 +146,16 @@ def build_strategy(settings: Settings, registry: Registry) -> Strategy:
             strategy, settings.calibration(), registry.smallest_shard, server_noise(settings)
         )
     return strategy
+
+
+def partitions_of(registry: Registry) -> Callable[[int], int | None]:
+    """Return what gives the number of the clinic at a node, None for a stranger."""
+
+    def number(node: int) -> int | None:
+        participant = registry.at(node)
+        return None if participant is None else participant.partition
+
+    return number
 
 
 def server_noise(settings: Settings) -> NoiseSource:

@@ -19,6 +19,7 @@ from server.role_grid import PROVIDERS, RATERS, RoleGrid
 from strategies.wrappers.base import StrategyWrapper, innermost, round_details
 from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
+from strategies.wrappers.secure_messages import KEYS
 
 TRUST = ("reputations", "trusted", "honest", "reasons", "breaches")
 """What of a round's details result.json keeps."""
@@ -147,7 +148,8 @@ def _plain(metrics: MetricRecord | None) -> dict[str, Any]:
 
 
 def _all_refused(record: RoundRecord) -> bool:
-    kinds = {v["kind"] for v in record.verdicts if v["message_type"] == MessageType.TRAIN}
+    asked = (MessageType.TRAIN, KEYS)
+    kinds = {v["kind"] for v in record.verdicts if v["message_type"] in asked}
     return kinds == {"refused"}
 
 
@@ -158,10 +160,13 @@ def _refused(record: RoundRecord) -> RunFailed:
 
 
 def _nobody(record: RoundRecord) -> str:
+    abandoned = [v["reason"] for v in record.verdicts if v["kind"] == "abandoned"]
+    if abandoned:
+        return f"no usable reply up to round {record.round}: {abandoned[0]}"
     reasons = Counter(
         verdict["reason"]
         for verdict in record.verdicts
-        if verdict["message_type"] == MessageType.TRAIN
+        if verdict["message_type"] in (MessageType.TRAIN, KEYS)
     )
     if not reasons and record.metrics.get("offers"):
         return (

@@ -1,6 +1,7 @@
 """A finished run as plain JSON values: its entry in result.json and the card of its model."""
 
 import math
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,7 @@ from strategies.learn_settings import LEARNT
 from strategies.learning.recognition import RATES, confusion_names, recall_names
 from strategies.learning.task import feature_map, federation_of
 from strategies.settings import Settings
+from strategies.wrappers.secure_aggregation import RECORDS
 
 REPORTED = (
     "accuracy",
@@ -44,12 +46,24 @@ def run_entry(run: FederatedRun) -> dict[str, Any]:
         "seed": run.settings.seed,
         "clients": run.settings.clients,
         "attack": _attack(run),
-        "records": {"smallest_shard": min(run.sizes), "total": sum(run.sizes)},
+        "records": _records(run),
         "rounds": [_round(record) for record in run.rounds],
         "final": final,
         "privacy": privacy_of(run),
         "market": _market(run),
     }
+
+
+def _records(run: FederatedRun) -> dict[str, int | None]:
+    """Return what the server knows of sizes: under secure aggregation only their sum."""
+    if run.settings.secure:
+        return {"smallest_shard": None, "total": records_in_sum(run.rounds)}
+    return {"smallest_shard": min(run.sizes), "total": sum(run.sizes)}
+
+
+def records_in_sum(rounds: Sequence[RoundRecord]) -> int:
+    """Return the most records that an opened sum was of."""
+    return max(int(r.metrics[RECORDS]) for r in rounds if RECORDS in r.metrics)
 
 
 def cell_of(settings: Settings) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def _refuse_idle(settings: "Settings") -> None:
 
 def _hint(name: str) -> str:
     if name in MARKET_ATTACKS:
-        return "; it goes with --dataset carrada"
+        return "; devices of a market do that: it goes with --dataset carrada --task twin"
     return nearest(name, LEARNING_ATTACKS)
 
 

@@ -15,7 +15,7 @@ LEARNT = CLASSES[1:]
 """Classes of the task, by label from 1."""
 NOT_OF_LEARNING = ("schema", "missing")
 """Settings of a table's file: CARRADA has no such file."""
-_UNITS = {"split": ("record", "track", "sequence"), "unit": ("record", "track")}
+_UNITS = {"split": ("record", "track", "sequence"), "unit": ("record", "track", "clinic")}
 _OF_RECORDINGS = {"split": ("track", "sequence"), "unit": ("track",), "partition": ("sequence",)}
 
 

@@ -12,6 +12,7 @@ from strategies.market_presets import (
     refuse_foreign,
     world_of,
 )
+from strategies.secure_settings import SHARED_NOISE
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
 
@@ -46,6 +47,10 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
         "Opacus' engine with Poisson sampling in each clinic",
         {"privacy": "dp-sgd", "aggregation": "fedavg"},
     ),
+    "shared-noise": (
+        "dp-gd under secure aggregation: the server sees only sums, so clinics share the noise",
+        {"privacy": "shared-noise", "aggregation": "fedavg"},
+    ),
     "centralised": (
         "one clinic that holds all training records, whatever --clients says; same steps, no noise",
         {"privacy": "none", "aggregation": "fedavg"},
@@ -71,6 +76,7 @@ MECHANISMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "dp-gd": MappingProxyType(_GRADIENTS),
         "dp-sgd": MappingProxyType({**_GRADIENTS, "batches": 2}),
+        "shared-noise": MappingProxyType({**_GRADIENTS, "clip_norm": 0.6}),
         "certified": MappingProxyType(
             {
                 "rounds": 3,
@@ -88,6 +94,19 @@ MECHANISMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """The one configuration over all eps that each certified mechanism brings along."""
+
+BY_CLINIC: Mapping[str, Any] = MappingProxyType(
+    {
+        **_GRADIENTS,
+        "rounds": 6,
+        "steps": 10,
+        "learning_rate": 1.0,
+        "clip_norm": 0.5,
+        "bias": 0.5,
+        "epsilon": 2.0,
+    }
+)
+"""What shared-noise brings along with ``--unit clinic``: clipped updates of several steps."""
 
 _ONE_CLINIC = {"clients": 1, "partition": "iid", "sizes": ""}
 CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
@@ -135,7 +154,8 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
         raise SettingsError(f"unknown preset {preset!r}{hint_at_market(preset, CALIBRATIONS)}")
     refuse_foreign(overrides, world)
     privacy = overrides.get("privacy", named.get("privacy"))
-    values: dict[str, Any] = dict(MECHANISMS.get(str(privacy), {}))
+    by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
+    values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
     if world == "learn":
         values |= learning_values(str(privacy))
     values |= CALIBRATIONS[preset] if preset else {}

@@ -15,6 +15,7 @@ from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
+from strategies.secure_settings import SHARED_NOISE, SecureFields, check_secure, is_secure
 from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
 from strategies.setting_fields import is_import_path
@@ -26,9 +27,9 @@ DATASETS = ("bcwd", "carrada")
 
 AGGREGATIONS = ("fedavg", "fedadam", "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
 LINEAR_AGGREGATIONS = ("fedavg",)
-PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd")
+PRIVACY = ("none", "global-dp", "certified", "dp-gd", "dp-sgd", "shared-noise")
 LARGEST_PROVEN = 1000.0
-CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd")
+CERTIFIED_PRIVACY = ("certified", "dp-gd", "dp-sgd", "shared-noise")
 """Mechanisms whose epsilon is proven, not nominal."""
 
 
@@ -138,8 +139,9 @@ class _CoreSettings:
     unit: str = _setting(
         "record",
         "privacy",
-        "what a guarantee protects; patient (or track) cuts shards and split by patient id",
-        choices=("record", "patient", "track"),
+        "what a guarantee protects; patient (or track) cuts shards and split by patient id; "
+        "clinic, with shared-noise, all records of one",
+        choices=("record", "patient", "track", "clinic"),
     )
     noise: str = _setting(
         "seeded",
@@ -205,13 +207,13 @@ class _CoreSettings:
         self._check_privacy()
 
     def _check_privacy(self) -> None:
-        if self.privacy in CERTIFIED_PRIVACY and self.batch_size:
+        if self.privacy in ("certified", "dp-gd", "dp-sgd") and self.batch_size:
             raise SettingsError(
                 f"batch_size goes with global-dp or none: {self.privacy} has its own sampling"
             )
         if self.privacy == "dp-gd" and self.steps != 1:
             raise SettingsError(f"dp-gd takes one step a round, not {self.steps}: set --steps 1")
-        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd"):
+        if self.noise == "discrete" and self.privacy not in ("certified", "dp-gd", SHARED_NOISE):
             raise SettingsError(
                 f"discrete noise is made for certified and dp-gd, not {self.privacy}: "
                 "use --noise system"
@@ -255,7 +257,12 @@ class _CoreSettings:
     @property
     def split_unit(self) -> str:
         """Return what the held-out set is cut by: the unit patient or track implies itself."""
-        return self.unit if self.split == "record" else self.split
+        return self.data_unit if self.split == "record" else self.split
+
+    @property
+    def data_unit(self) -> str:
+        """Return what shards are cut by: a whole clinic is no unit within its shard."""
+        return "record" if self.unit == "clinic" else self.unit
 
     @property
     def private(self) -> bool:
@@ -306,7 +313,7 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
+class Settings(SecureFields, LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
     """Validated settings of one federated run.
 
     Raises
@@ -326,6 +333,7 @@ class Settings(LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettin
         else:
             check_learning(self)
         check_trust(self)
+        check_secure(self)
 
     @property
     def is_market(self) -> bool:
@@ -341,6 +349,11 @@ class Settings(LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettin
     def hinges(self) -> int:
         """Return K, how many hinges each record has: one for every class beyond two."""
         return len(LEARNT) if self.is_learning else 1
+
+    @property
+    def secure(self) -> bool:
+        """Return whether the server sees sums of uploads only."""
+        return is_secure(self)
 
     @property
     def releases(self) -> int:

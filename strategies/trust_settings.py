@@ -76,7 +76,8 @@ def check_trust(settings: "Settings") -> None:
         )
     if settings.uploads and settings.privacy not in ("certified", "dp-gd", "dp-sgd"):
         raise SettingsError(
-            f"--uploads spreads a proven epsilon, {settings.privacy} has none: leave it out"
+            "--uploads spreads a proven epsilon over a clinic's own uploads, which "
+            f"{settings.privacy} has not: leave it out"
         )
     if not settings.is_market:
         _check_selection(settings)

@@ -96,5 +96,5 @@ def _cut(table: Table, settings: Settings) -> FederatedTable:
         minimum=settings.min_records,
         test_fraction=settings.test_fraction,
         split=settings.split_unit,
-        unit=settings.unit,
+        unit=settings.data_unit,
     )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     event,
     insert,
     select,
+    update,
 )
 from sqlalchemy.engine import Connection
 
@@ -103,6 +104,22 @@ class LedgerStore:
                 )
             )
             return reply
+
+    def revise(self, data: str, charge: Charge) -> None:
+        """Replace what a recorded release was charged, once more is known of its noise."""
+        run, round_, broadcast = charge.key
+        text = json.dumps(charge.as_dict(), allow_nan=False)
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(_UPLOADS)
+                .where(
+                    _UPLOADS.c.data == data,
+                    _UPLOADS.c.run == run,
+                    _UPLOADS.c.round == round_,
+                    _UPLOADS.c.broadcast == broadcast,
+                )
+                .values(charge=text)
+            )
 
     def close(self) -> None:
         """Close all connections."""

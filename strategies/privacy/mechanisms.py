@@ -20,6 +20,7 @@ from strategies.privacy.discrete_accounting import gap
 from strategies.privacy.dp_gd import DPGradientDescent
 from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.report import Training, certificates_for
+from strategies.privacy.shared_upload import upload_mu
 from strategies.settings import Settings, SettingsError
 
 LARGEST_MODEL = 1 << 20
@@ -103,6 +104,8 @@ def upload_cost(
     if settings.privacy == "global-dp":
         proven = global_dp_certificates(settings, smallest_shard, norm_bound)["proven"].value
         return proven / settings.calibration().upload_noise_std(smallest_shard), None
+    if settings.privacy == "shared-noise":
+        return upload_mu(settings, settings.clients, settings.clients), None
     mechanism = mechanism_of(settings)
     if isinstance(mechanism, DPGradientDescent):
         mu = mechanism.upload_mu_of(upload)

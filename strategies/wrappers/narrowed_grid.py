@@ -105,3 +105,22 @@ def standing_of(grid: Grid) -> Mapping[int, float]:
             return MappingProxyType(dict(standing))
         grid = grid.grid
     return _NOTHING
+
+
+def note_abandoned(grid: Grid, reason: str) -> None:
+    """Leave the reason why a strategy gave up a round where the round's verdicts are kept."""
+    note = getattr(_behind(grid), "note_abandoned", None)
+    if note is not None:
+        note(reason)
+
+
+def answered_twice(grid: Grid) -> str | None:
+    """Return who answered a request of this round again, None when nobody is known to have."""
+    twice: str | None = getattr(_behind(grid), "answered_twice", None)
+    return twice
+
+
+def _behind(grid: Grid) -> Grid:
+    while isinstance(grid, GridView):
+        grid = grid.grid
+    return grid

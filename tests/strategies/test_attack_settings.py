@@ -69,7 +69,7 @@ def test_nobody_attacks_without_an_attack_or_on_a_market() -> None:
     ("changes", "line"),
     [
         ({"attack": "sign-flop"}, "unknown attack 'sign-flop'; did you mean 'sign-flip'"),
-        ({"attack": "mitm"}, "it goes with --dataset carrada"),
+        ({"attack": "mitm"}, "it goes with --dataset carrada --task twin"),
         ({"attackers": -1.0}, "--attackers must be at least 0"),
         ({"attackers": 21.0}, "21 of 20 clinics leaves no honest one: name at most 19"),
         ({"attackers": 20.0}, "leaves no honest one"),

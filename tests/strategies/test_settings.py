@@ -49,7 +49,10 @@ OTHER: dict[str, Any] = {
     "attack": "sign-flip",
     "attackers": 6.0,
     "attack_schedule": "from:2",
+    "threshold": 15,
+    "neighbours": 12,
 }
+_SECURE = {"privacy": "none", "secure_aggregation": "on"}
 NEEDS: dict[str, dict[str, Any]] = {
     "sizes": {"partition": "sizes", "clients": 9},
     "partition": {"sizes": OTHER["sizes"], "clients": 9},
@@ -60,6 +63,11 @@ NEEDS: dict[str, dict[str, Any]] = {
     "detector": {"selection": "reputation"},
     "attackers": {"attack": "nan"},
     "attack_schedule": {"attack": "alie"},
+    "secure_aggregation": {"privacy": "none"},
+    **dict.fromkeys(
+        ("threshold", "neighbours", "colluders", "dropouts", "modulus_bits", "largest_shard"),
+        _SECURE,
+    ),
 }
 
 

@@ -1,0 +1,113 @@
+"""Key agreement, key derivation, authenticated encryption and signatures, all by `cryptography`.
+
+Bonawitz et al. 2017, section 3: KA is X25519 (RFC 7748) followed by HKDF-SHA256 (RFC 5869), AE
+is AES-256-GCM with a random nonce, SIG is Ed25519 (RFC 8032). Every derived key is bound to the
+session and to the two members it belongs to.
+"""
+
+import os
+from functools import lru_cache
+from typing import Protocol
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from strategies.secagg.errors import RoundAbandoned
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+TAG_BYTES = 16
+SIGNATURE_BYTES = 64
+
+
+class Signer(Protocol):
+    """Signs in the name of a member."""
+
+    def __call__(self, data: bytes) -> bytes:
+        """Return the signature of ``data``."""
+
+
+class Verifier(Protocol):
+    """Knows who may speak for a member."""
+
+    def __call__(self, member: int, data: bytes, signature: bytes) -> bool:
+        """Return whether ``signature`` of ``data`` is that of ``member``."""
+
+
+def new_private_key() -> bytes:
+    """Return a fresh X25519 private key; always from the operating system's CSPRNG."""
+    return X25519PrivateKey.generate().private_bytes_raw()
+
+
+def public_key_of(private: bytes) -> bytes:
+    """Return the X25519 public key of a private one."""
+    return _private(private).public_key().public_bytes_raw()
+
+
+def agree(private: bytes, public: bytes, session: bytes, purpose: bytes, pair: bytes) -> bytes:
+    """Return the 32-byte key that two members share for one purpose in one session.
+
+    Raises
+    ------
+    RoundAbandoned
+        For a public key of small order, with which everybody would agree on the same.
+    """
+    try:
+        shared = _private(private).exchange(X25519PublicKey.from_public_bytes(public))
+    except ValueError as fault:
+        raise RoundAbandoned("a public key with which no secret can be agreed") from fault
+    return derive(shared, session, purpose + pair)
+
+
+def derive(secret: bytes, session: bytes, info: bytes) -> bytes:
+    """Return 32 bytes by HKDF-SHA256, salt ``session``."""
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=session, info=info).derive(secret)
+
+
+def pair_of(one: int, other: int) -> bytes:
+    """Return the name of an unordered pair of members."""
+    low, high = sorted((one, other))
+    return low.to_bytes(8, "big") + high.to_bytes(8, "big")
+
+
+def encrypt(key: bytes, text: bytes, about: bytes) -> bytes:
+    """Return nonce, ciphertext and tag; ``about`` is authenticated with them."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, text, about)
+
+
+def decrypt(key: bytes, sealed: bytes, about: bytes) -> bytes:
+    """Return the text of :func:`encrypt`.
+
+    Raises
+    ------
+    RoundAbandoned
+        When it was altered, or meant for somebody or something else.
+    """
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about)
+    except (InvalidTag, ValueError) as fault:
+        raise RoundAbandoned("encrypted shares that were altered or replayed") from fault
+
+
+def signer_of(private: bytes) -> Signer:
+    """Return a signer for an Ed25519 private key of 32 bytes."""
+    return Ed25519PrivateKey.from_private_bytes(private).sign
+
+
+def verified(public: bytes, data: bytes, signature: bytes) -> bool:
+    """Return whether an Ed25519 signature holds."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _private(private: bytes) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(private)
