@@ -24,8 +24,8 @@ Federations of parties that do not trust each other, on Flower.
   {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
                                market-fig5 of the papers
   {prog} shards [flags]        write each clinic's own data file, for separate machines
-  {prog} live DIR              play a finished run back on a local page; simulate --live shows
-                               it while it goes
+  {prog} live DIR              play a finished run back on a local page (simulate and
+                               compare --live: while it goes)
   {prog} predict --model DIR FILE   diagnose new records with a trained model
   {prog} audit privacy         attack a mechanism: does it keep what it claims?
   {prog} audit auction         search for lies that pay, with the server's checks on and off

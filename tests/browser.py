@@ -1,134 +1,105 @@
-"""A headless Chromium for tests, over the W3C WebDriver protocol: no package beside Debian's two.
-
-with Browser(tmp_path) as browser:
-    browser.open(address)
-    browser.run("return document.title")
-"""
+"""Headless Chromium by its own driver, over plain HTTP on the loopback: no further package."""
 
 import base64
 import json
+import re
 import shutil
-import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from http.client import HTTPConnection
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+AVAILABLE = CHROMIUM is not None and DRIVER is not None
+MISSING = "no chromium and chromedriver here: apt-get install chromium chromium-driver"
+_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--hide-scrollbars",
+)  # fmt: skip
 
 
-def missing() -> str:
-    """Return why there is no browser to test with, or nothing."""
-    found = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    return f"no {' and no '.join(found)} on this machine (.ci/browser installs them)" * bool(found)
+@dataclass
+class Page:
+    """A tab of the browser."""
 
+    session: str
 
-class Browser:
-    """One session; profile and driver end with it."""
+    def open(self, url: str) -> None:
+        _call(f"{self.session}/url", {"url": url})
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def run(self, script: str) -> Any:
+        """Return what a script returns."""
+        return _call(f"{self.session}/execute/sync", {"script": script, "args": []})
 
-    def __enter__(self) -> "Browser":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.driver = subprocess.Popen(
-            [shutil.which("chromedriver") or "chromedriver", f"--port={self.port}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            self.until(self._answers, 30)
-            options = {
-                "args": [*FLAGS, f"--user-data-dir={self.folder / 'profile'}"],
-                "binary": shutil.which("chromium"),
-            }
-            wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-            made = self.call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-            self.session = f"/session/{made['sessionId']}"
-        except BaseException:
-            self.driver.kill()
-            self.driver.wait()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(Exception):
-            self.call("DELETE", self.session)
-        self.driver.terminate()
-        self.driver.wait(20)
-
-    def open(self, address: str) -> None:
-        self.call("POST", f"{self.session}/url", {"url": address})
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        """Return what a script returns in the page."""
-        body = {"script": script, "args": list(arguments)}
-        return self.call("POST", f"{self.session}/execute/sync", body)
-
-    def ask(self, script: str) -> Any:
-        """Return what a script that returns a promise comes to."""
-        text = f"const done = arguments[0]; (async () => {{ {script} }})().then(done)"
-        return self.call("POST", f"{self.session}/execute/async", {"script": text, "args": []})
-
-    def until(self, true: Callable[[], Any], seconds: float = 20) -> Any:
-        """Return the first true value of a function that is asked again and again."""
-        deadline = time.monotonic() + seconds
-        while not (found := true()):
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.05)
-        return found
-
-    def see(self, width: int, height: int = 900, *, dark: bool = False) -> None:
-        """Set the size of the page and its colours."""
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self.devtools("Emulation.setDeviceMetricsOverride", size)
-        self.devtools("Emulation.setScrollbarsHidden", {"hidden": True})
+    def show(self, width: int, *, dark: bool = False, height: int = 900) -> None:
+        """Set the window's width, and light or dark."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._chrome("Emulation.setDeviceMetricsOverride", metrics)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self._chrome("Emulation.setEmulatedMedia", {"features": [scheme]})
 
-    def picture(self, path: Path, *, whole: bool = True) -> Path:
-        """Write a screenshot, of the whole page or of what is seen without scrolling."""
-        shot = self.devtools("Page.captureScreenshot", {"captureBeyondViewport": whole})
-        path.write_bytes(base64.b64decode(shot["data"]))
-        return path
+    def messages(self) -> list[str]:
+        """Return what the console said since the last call: errors, refused requests, warnings."""
+        return [entry["message"] for entry in _call(f"{self.session}/se/log", {"type": "browser"})]
 
-    def complaints(self) -> list[str]:
-        """Return what the browser wrote to its console since the last call."""
-        found = self.call("POST", f"{self.session}/se/log", {"type": "browser"})
-        return [entry["message"] for entry in found]
+    def picture(self, path: Path, most: int = 16_000) -> None:
+        """Write the whole page as PNG."""
+        size = self.run("return [document.documentElement.scrollWidth, document.body.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1] + 60, most), "scale": 1}
+        found = self._chrome(
+            "Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True}
+        )
+        path.write_bytes(base64.b64decode(found["data"]))
 
-    def devtools(self, command: str, parameters: dict[str, Any]) -> Any:
-        body = {"cmd": command, "params": parameters}
-        return self.call("POST", f"{self.session}/goog/cdp/execute", body)
+    def _chrome(self, command: str, parameters: dict[str, Any]) -> Any:
+        return _call(f"{self.session}/goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Return the value of one WebDriver command."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+@contextmanager
+def browser() -> Iterator[Page]:
+    """Start a browser, and end it with all its processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "driver.log")
+        with log.open("w") as stream:
+            driver = subprocess.Popen([str(DRIVER), "--port=0"], stdout=stream, stderr=stream)
         try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            value = json.loads(connection.getresponse().read())["value"]
+            address = f"http://127.0.0.1:{_port(log)}"
+            flags = [*_FLAGS, f"--user-data-dir={folder}/profile"]
+            wanted = {
+                "browserName": "chrome",
+                "goog:chromeOptions": {"binary": CHROMIUM, "args": flags},
+                "goog:loggingPrefs": {"browser": "ALL"},
+            }
+            body = {"capabilities": {"alwaysMatch": wanted}}
+            session = f"{address}/session/{_call(f'{address}/session', body)['sessionId']}"
+            try:
+                yield Page(session)
+            finally:
+                _call(session, None, "DELETE")
         finally:
-            connection.close()
-        assert not (isinstance(value, dict) and "error" in value), value
-        return value
+            driver.terminate()
+            driver.wait(20)
 
-    def _answers(self) -> bool:
-        with suppress(OSError):
-            return bool(self.call("GET", "/status")["ready"])
-        return False
+
+def _port(log: Path) -> int:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found = re.search(r"started successfully on port (\d+)", log.read_text())
+        if found:
+            return int(found[1])
+        time.sleep(0.05)
+    raise TimeoutError(log.read_text())
+
+
+def _call(url: str, body: dict[str, Any] | None, method: str = "POST") -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, method=method)  # noqa: S310 - our own driver
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+        return json.load(answer)["value"]

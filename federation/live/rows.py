@@ -72,6 +72,7 @@ class Tally:
             ``uploads`` counts what the server received of each, used or not: what is spent is
             spent.
         """
+        details = {name: _shortened(details[name]) for name in SHOWN if name in details}
         names = None if merged is None else [short(name) for name in merged]
         sent = [v["identity"] for v in verdicts if _was_sent(v)]
         self._uploads.update(names or ())
@@ -85,7 +86,7 @@ class Tally:
             "unused": list(verdicts[:MOST_UNUSED]),
             "unused_count": len(verdicts),
         }
-        row |= {name: details[name] for name in SHOWN if name in details}
+        row |= details
         if names is not None:
             row |= {"merged": names, "uploads": dict(self._uploads)}
         if "paid" in details:
@@ -107,6 +108,15 @@ class Tally:
 def short(identity: str) -> str:
     """Return the name of a participant as the ledgers have it: its partition where simulated."""
     return identity.removeprefix("partition:")
+
+
+def _shortened(value: Any) -> Any:
+    """Return what a layer tells with the names of the ledgers; clinics go by identity in some."""
+    if isinstance(value, Mapping):
+        return {short(name): item for name, item in value.items()}
+    if isinstance(value, str):
+        return short(value)
+    return [_shortened(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _was_sent(verdict: Mapping[str, str]) -> bool:

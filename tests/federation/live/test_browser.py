@@ -6,25 +6,35 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.browser import Browser, missing
+from tests.browser import AVAILABLE, MISSING, Page
+from tests.browser import browser as chromium
 
 ROOT = Path(__file__).parents[3]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=missing() or "-")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not AVAILABLE, reason=MISSING)]
 MARKET = "simulate --dataset carrada --strategy reputation --market payload --rounds 8"
 SMALL = "--episode-length 8 --clients 6 --users 5 --channels 6"
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("browser")) as made:
-        yield made
+def browser() -> Iterator[Page]:
+    with chromium() as page:
+        yield page
+
+
+def until(true: Callable[[], Any], seconds: float = 30) -> None:
+    """Ask again and again until it is true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
 
 
 @contextmanager
@@ -50,51 +60,49 @@ def started(words: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], s
         job.wait(30)
 
 
-def state(browser: Browser) -> str:
+def state(browser: Page) -> str:
     return str(browser.run("return document.getElementById('state').textContent"))
 
 
-def text(browser: Browser) -> str:
+def text(browser: Page) -> str:
     return str(browser.run("return document.body.innerText"))
 
 
-def fits(browser: Browser) -> bool:
+def fits(browser: Page) -> bool:
     return bool(browser.run("return document.documentElement.scrollWidth <= innerWidth"))
 
 
-def test_a_run_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> None:
-    browser.see(1280)
+def test_a_run_is_watched_to_its_end(browser: Page, tmp_path: Path) -> None:
+    browser.show(1280)
     with started("simulate --live --strategy dp-gd --rounds 100 --seeds 1 --out out", tmp_path) as (
         job,
         address,
     ):
         browser.open(address)
-        browser.until(lambda: "accuracy" in text(browser))
+        until(lambda: "accuracy" in text(browser))
         assert job.wait(120) == 0
-        browser.until(lambda: state(browser) == "finished")
+        until(lambda: state(browser) == "finished")
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     shown = text(browser)
     assert f"{100 * result['runs'][0]['final']['accuracy']:.1f} %" in shown
     assert "round 100 of 100" in shown
     assert "Play it back: ./run_federation.sh live out" in shown
-    assert browser.complaints() == []
+    assert browser.messages() == []
 
 
-def test_an_interrupted_and_a_killed_run_are_shown_as_such(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_an_interrupted_and_a_killed_run_are_shown_as_such(browser: Page, tmp_path: Path) -> None:
     for number, way, word in ((1, signal.SIGINT, "interrupted"), (2, signal.SIGKILL, "no answer")):
         words = f"simulate --live --rounds 100000 --seeds 1 --out out{number}"
         with started(words, tmp_path) as (job, address):
             browser.open(address)
-            browser.until(lambda: "accuracy" in text(browser))
+            until(lambda: "accuracy" in text(browser))
             job.send_signal(way)
             job.wait(60)
-            browser.until(lambda word=word: state(browser) == word)
+            until(lambda word=word: state(browser) == word)
 
 
 def test_a_market_is_played_back_wide_and_narrow_light_and_dark(
-    browser: Browser, tmp_path: Path
+    browser: Page, tmp_path: Path
 ) -> None:
     made = [sys.executable, "-P", "-m", "federation.cli", *MARKET.split(), *SMALL.split()]
     subprocess.run(
@@ -105,26 +113,26 @@ def test_a_market_is_played_back_wide_and_narrow_light_and_dark(
     with started("live out", tmp_path) as (job, address):
         for width in (1280, 390):
             for dark in (False, True):
-                browser.see(width, dark=dark)
+                browser.show(width, dark=dark)
                 browser.open(address)
-                browser.until(lambda: "round 8 of 8" in text(browser))
+                until(lambda: "round 8 of 8" in text(browser))
                 for title in ("Who sells", "Reputations", "Payments", "Devices", "The twin's grid"):
                     assert title in text(browser)
                 assert fits(browser)
-        move = "const s = document.getElementById('slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
+        move = "const s = document.getElementById('slider'); s.value = PLACE; s.dispatchEvent(new Event('input'))"
         for place in (0, 4):
-            browser.run(move, place)
-            browser.until(lambda place=place: f"round {place + 1} of 8" in text(browser))
+            browser.run(move.replace("PLACE", str(place)))
+            until(lambda place=place: f"round {place + 1} of 8" in text(browser))
             won = browser.run(
                 "return [...document.querySelectorAll('tr.won td:first-child')].map((c) => c.textContent)"
             )
             assert sorted(won) == sorted(ledger[place]["promised"])
-        assert browser.complaints() == []
+        assert browser.messages() == []
         job.send_signal(signal.SIGINT)
         assert job.wait(30) == 0
 
 
-def test_a_hostile_page_reads_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_a_hostile_page_reads_nothing(browser: Page, tmp_path: Path) -> None:
     """A page of another origin that even knows the address: no read, no frame, no script."""
     with (
         started("simulate --live --rounds 100000 --seeds 1 --out out", tmp_path) as (_, address),
@@ -132,7 +140,7 @@ def test_a_hostile_page_reads_nothing(browser: Browser, tmp_path: Path) -> None:
     ):
         browser.open(evil)
         script = """
-            const target = arguments[0];
+            const target = "TARGET";
             window.seen = {};
             fetch(target + "state").then((r) => r.text()).then((t) => { seen.fetch = t; }, () => { seen.fetch = "denied"; });
             fetch(target + "state", { mode: "no-cors" }).then((r) => { seen.opaque = r.type; }, () => { seen.opaque = "denied"; });
@@ -149,10 +157,10 @@ def test_a_hostile_page_reads_nothing(browser: Browser, tmp_path: Path) -> None:
             frame.src = target;
             document.body.append(frame);
         """
-        browser.run(script, address)
-        browser.until(lambda: len(browser.run("return Object.keys(seen)")) == 5)
+        browser.run(script.replace("TARGET", address))
+        until(lambda: len(browser.run("return Object.keys(seen)")) == 5)
         assert set(browser.run("return Object.values(seen)")) == {"denied"}
-        browser.complaints()  # the browser says what it refused
+        browser.messages()  # the browser says what it refused
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A playback shows what the live view showed, and what result.json says."""
 
 import json
-import os
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -92,6 +91,14 @@ def test_a_market_shows_who_won_was_paid_and_delivered_what(watched: Any) -> Non
     assert sum(last["wins"].values()) == sum(len(e["delivered"]) for e in ledger)
 
 
+def test_clinics_that_sell_have_one_name_on_the_page(watched: Any) -> None:
+    _, live, _ = watched(RUNS["priced"])
+    names = {"0", "1", "2", "3"}
+    for row in live["rounds"][1:]:
+        assert set(row["offers"]) == set(row["uploads"]) == names
+        assert {*row["paid"], *row["delivered"], *row["wins"]} <= names
+
+
 def test_a_failed_run_is_shown_as_failed(watched: Any, capsys: pytest.CaptureFixture[str]) -> None:
     _, live, code = watched(RUNS["budget"])
     assert code == 1
@@ -142,10 +149,13 @@ def test_a_directory_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "1e3", "9" * 30])
-def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_port_is_refused(
+    port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["simulate", "--live", f"--live-port={port}", "--rounds", "1"]) == 2
     assert "--live-port must be a port" in capsys.readouterr().err
-    assert not os.path.lexists("runs")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_port_without_the_view_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
