@@ -31,6 +31,7 @@ def ledger_text(records: Iterable[RoundRecord]) -> str:
         {
             "round": record.round,
             "merged": [name.removeprefix("partition:") for name in record.sizes],
+            "uploaded": [name.removeprefix("partition:") for name in record.uploaded],
             **record.details,
         }
         for record in records

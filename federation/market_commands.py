@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
+from federation.checkpoints import keeper_from
 from federation.commands import Interrupted, all_of, out_from, print_result, seeds_from
 from federation.console import share_bar
 from federation.details import details_of, trace_of
@@ -51,14 +52,19 @@ def _simulate(
     live: View,
 ) -> int:
     quiet = options.quiet or options.json
+    keeper = keeper_from(options, settings, out)
     started = now()
     records: list[RoundRecord] = []
     try:
         with market_bar(settings, quiet) as show, tracked(trackers, settings, out) as log:
-            outcome = run_market_one(settings, all_of(records.append, show, log, live.round))
+            outcome = run_market_one(
+                settings, all_of(records.append, show, log, live.round), keeper
+            )
         live.say("all rounds done; now the figures beside it")
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None
+    finally:
+        keeper.close()
     repeated = _repeat(outcome.settings, seeds, quiet)
     entry = market_entry(outcome)
     details = details_of(records)

@@ -32,6 +32,7 @@ _OUTPUT_ONLY = (
     "json",
     "live",
     "live_port",
+    "checkpoint",
     "resume",
     "workers",
     "track",

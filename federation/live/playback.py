@@ -67,12 +67,13 @@ def _run(
     for record in entry["rounds"]:
         details = ledger.get(record["round"], {})
         metrics = {name: value for name, value in record.items() if name not in _OWN}
-        merged = details.get("merged") or details.get("delivered")
+        merged, uploaded = _took_part(record, details, settings)
         feed.add(
             tally.row(
                 record["round"],
                 metrics,
-                _merged(record, settings) if merged is None else merged,
+                merged,
+                uploaded,
                 record["verdicts"],
                 record["seconds"],
                 details,
@@ -96,20 +97,31 @@ def _comparison(result: Mapping[str, Any], settings: Settings, directory: Path) 
     return Source(feed, None, cells)
 
 
-def _merged(record: Mapping[str, Any], settings: Settings) -> list[str] | None:
-    """Return who took part in a round that left no ledger, None where that cannot be known."""
+def _took_part(
+    record: Mapping[str, Any], details: Mapping[str, Any], settings: Settings
+) -> tuple[Sequence[str] | None, Sequence[str] | None]:
+    """Return whose upload was used and whose held up, None where that cannot be known.
+
+    Without a ledger everybody was asked, and whoever is in no verdict held up.
+    """
     if settings.is_market:
-        return None
+        delivered = details.get("delivered")
+        return delivered, delivered
+    if details:
+        return details.get("merged"), details.get("uploaded")
+    if record["round"] == 0:
+        return [], []
     unused = {
         verdict["identity"]
         for verdict in record["verdicts"]
-        if verdict["message_type"] == MessageType.TRAIN
+        if verdict["message_type"] == MessageType.TRAIN and verdict["kind"] != "unmerged"
     }
     names = [f"partition:{place}" for place in range(settings.clients)]
-    if record["round"] == 0:
-        return []
-    found = [name for name in names if name not in unused]
-    return found if len(found) == record["replies"] and unused <= set(names) else None
+    if not unused <= set(names):
+        return None, None
+    uploaded = [name for name in names if name not in unused]
+    merged = uploaded if len(uploaded) == record["replies"] else None
+    return ([] if not record["replies"] else merged), uploaded
 
 
 def _ledger(path: Path) -> dict[int, Mapping[str, Any]]:

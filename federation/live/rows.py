@@ -45,6 +45,7 @@ class Tally:
         number: int,
         metrics: Mapping[str, Any],
         merged: Sequence[str] | None,
+        uploaded: Sequence[str] | None,
         verdicts: Sequence[Mapping[str, str]],
         seconds: float,
         details: Mapping[str, Any],
@@ -59,6 +60,8 @@ class Tally:
             Figures of the round by name.
         merged : sequence of str, optional
             Identities whose upload was used; None when that is not known.
+        uploaded : sequence of str, optional
+            Identities whose upload held up, used or not; None when that is not known.
         verdicts : sequence of mapping
             Replies that were not used.
         seconds : float
@@ -73,10 +76,8 @@ class Tally:
             spent.
         """
         details = {name: _shortened(details[name]) for name in SHOWN if name in details}
-        names = None if merged is None else [short(name) for name in merged]
-        sent = [v["identity"] for v in verdicts if _was_sent(v)]
-        self._uploads.update(names or ())
-        self._uploads.update(map(short, sent))
+        sent = {v["identity"] for v in verdicts if _was_sent(v)}
+        self._uploads.update(map(short, sent.union(uploaded or ())))
         self._wins.update(details.get("delivered", ()) if "paid" in details else ())
         self._paid.update(details.get("paid", {}))
         row: dict[str, Any] = {
@@ -87,8 +88,10 @@ class Tally:
             "unused_count": len(verdicts),
         }
         row |= details
-        if names is not None:
-            row |= {"merged": names, "uploads": dict(self._uploads)}
+        if merged is not None:
+            row["merged"] = [short(name) for name in merged]
+        if uploaded is not None:
+            row["uploads"] = dict(sorted(self._uploads.items()))
         if "paid" in details:
             row |= {"wins": dict(self._wins), "paid_total": dict(self._paid)}
         return row
@@ -99,6 +102,7 @@ class Tally:
             record.round,
             record.metrics,
             list(record.sizes),
+            record.uploaded,
             record.verdicts,
             record.seconds,
             record.details,

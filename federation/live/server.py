@@ -93,8 +93,7 @@ class LiveServer(ThreadingHTTPServer):
         """Compute what is shown beside the run, while somebody looks and until all is known."""
         while not self._closed.wait(_POLL) and not self.source.complete:
             if self._streams:
-                with suppress(Exception):  # figures that cannot be had are not shown
-                    self.source.advance()
+                self.source.advance()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, if one is free; else hang up."""

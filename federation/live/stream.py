@@ -54,7 +54,10 @@ class Source:
     def advance(self) -> None:
         """Work on what is computed beside the run, in a thread of its own: it can take a while."""
         over = self.feed.ended
-        known = self.meter is None or self.meter.advance(self.feed)
+        try:
+            known = self.meter is None or self.meter.advance(self.feed)
+        except Exception:  # noqa: BLE001 - figures that cannot be had are not shown
+            self.meter, known = None, True
         self.complete = over and known
 
     def state(self) -> str:

@@ -29,7 +29,7 @@ def browser() -> Iterator[Page]:
         yield page
 
 
-def until(true: Callable[[], Any], seconds: float = 30) -> None:
+def until(true: Callable[[], object], seconds: float = 30) -> None:
     """Ask again and again until it is true."""
     deadline = time.monotonic() + seconds
     while not true():
