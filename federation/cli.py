@@ -21,7 +21,7 @@ Federations of parties that do not trust each other, on Flower.
                                sell, some that cheat, and users that complain
   {prog} compare [flags]       strategies and settings against each other, over paired seeds
   {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
-                               market-fig5 of the papers
+                               market-fig5 of the papers; shared-noise
   {prog} shards [flags]        write each clinic's own data file, for separate machines
   {prog} predict --model DIR FILE   diagnose new records with a trained model
   {prog} audit privacy         attack a mechanism: does it keep what it claims?
@@ -34,7 +34,10 @@ Each command has its own --help with all flags. Without a command, flags are tho
 Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 interrupted.
 """
 Action = Callable[[Namespace], int]
-_WHAT = "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4 or market-fig5"
+_WHAT = (
+    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, shared-noise, market-fig4 or "
+    "market-fig5"
+)
 COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict", "audit", "runs")
 
 

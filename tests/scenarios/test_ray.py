@@ -7,6 +7,7 @@ import pytest
 from federation.runner import run_one
 from server.errors import RunFailed
 from server.loop import RoundRecord
+from strategies.presets import compose
 from tests.peers import settings_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -29,6 +30,15 @@ def test_ray_gives_the_weights_of_the_in_process_run(changes: dict[str, Any]) ->
     assert on_ray.sizes == here.sizes
     assert [record.metrics for record in told] == [record.metrics for record in here.rounds]
     assert all(record.verdicts == [] for record in told)
+
+
+@pytest.mark.parametrize("changes", [{}, {"unit": "clinic", "neighbours": 4}], ids=str)
+def test_secure_sums_are_the_same_on_ray(changes: dict[str, Any]) -> None:
+    """Keys and masks differ from run to run; the sums that come out of them do not."""
+    settings = compose("shared-noise", {"clients": 6, "rounds": 2, **changes})
+    on_ray = run_one(settings.changed(backend="ray"))
+    assert on_ray.weights.tobytes() == run_one(settings).weights.tobytes()
+    assert all(record.verdicts == [] for record in on_ray.rounds)
 
 
 def test_a_run_that_every_clinic_refuses_fails_on_ray_too() -> None:
