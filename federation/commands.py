@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasets.errors import DataError
 from federation.attack_console import start_lines
+from federation.checkpoints import keeper_from, settings_to_run
 from federation.console import print_run, round_bar, share_bar
 from federation.details import details_of, trace_of
 from federation.flags import UsageError, given, settings_from
@@ -49,7 +50,7 @@ class Interrupted(Exception):
 
 def simulate(options: argparse.Namespace) -> int:
     """Run one federation, repeat it over seeds for the interval, and report."""
-    settings = settings_from(options)
+    settings = settings_to_run(options)
     if settings.is_market:
         from federation.market_commands import simulate_market
 
@@ -67,17 +68,20 @@ def simulate(options: argparse.Namespace) -> int:
     check_database(options, out)
     if not shown:
         sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
+    keeper = keeper_from(options, settings, out)
     records: list[RoundRecord] = []
     started = now()
     try:
         with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
-            run = run_one(settings, all_of(records.append, show, log))
+            run = run_one(settings, all_of(records.append, show, log), keeper)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
+        raise Interrupted(f"interrupted {keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
         if any(record.round for record in records):
-            stop = type(stop)(f"{stop}; {_keep_rounds(out, settings, records)}")
+            stop = type(stop)(f"{stop}; {keep_rounds(out, settings, records)}")
         raise stop from None
+    finally:
+        keeper.close()
     repetitions = _repeat(run, seeds, shown)
     runs, summary = single_run_entries(run, repetitions)
     details = details_of(records)
@@ -86,7 +90,7 @@ def simulate(options: argparse.Namespace) -> int:
     result = result_of(run.settings, runs, summary, baselines_of(repetitions))
     result["command"] = repeat_command("simulate", options)
     fresh(out)
-    picture = _draw_run(out, result, run.settings, records, repetitions)
+    picture = draw_run(out, result, run.settings, records, repetitions)
     write_result(out, result, run)
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
     paths["model"] = out / "model.npz"
@@ -341,20 +345,22 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
     return call
 
 
-def _draw_run(
+def draw_run(
     out: Path,
     result: dict[str, Any],
     settings: Settings,
     records: Sequence[RoundRecord],
     repetitions: Sequence["Repetition"],
 ) -> Path:
+    """Draw a run's accuracy over its rounds into ``out``; round 0 is not drawn."""
     from federation.figures import draw_rounds
 
     accuracies = [record.metrics["accuracy"] for record in records[1:]]
     return draw_rounds(out, settings, accuracies, repetitions, result["floors"])
 
 
-def _keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
+def keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
+    """Write the finished rounds of a run that did not end; return words that say where."""
     finished = [record for record in records if record.round > 0]
     if not finished:
         return "before a round was finished: nothing was written"

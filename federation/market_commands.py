@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clients.carrada_scenes import episodes_of
+from federation.checkpoints import keeper_from
 from federation.commands import Interrupted, all_of, out_from, print_result, seeds_from
 from federation.console import share_bar
 from federation.details import details_of, trace_of
@@ -38,13 +39,16 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     check_database(options, out)
     trackers = trackers_from(options.track)
     quiet = options.quiet or options.json
+    keeper = keeper_from(options, settings, out)
     started = now()
     records: list[RoundRecord] = []
     try:
         with market_bar(settings, quiet) as show, tracked(trackers, settings, out) as log:
-            outcome = run_market_one(settings, all_of(records.append, show, log))
+            outcome = run_market_one(settings, all_of(records.append, show, log), keeper)
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None
+    finally:
+        keeper.close()
     repeated = _repeat(outcome.settings, seeds, quiet)
     entry = market_entry(outcome)
     details = details_of(records)

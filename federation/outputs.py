@@ -25,7 +25,17 @@ FILES = (
     "interrupted.json",
 )
 """What commands write; a run takes away what another left, so that no two are mixed."""
-_OUTPUT_ONLY = ("out", "database", "quiet", "json", "resume", "workers", "track", "config")
+_OUTPUT_ONLY = (
+    "out",
+    "database",
+    "quiet",
+    "json",
+    "checkpoint",
+    "resume",
+    "workers",
+    "track",
+    "config",
+)
 
 
 class DatabaseError(ValueError):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from logging import WARNING
 from math import inf
+from typing import Any
 
 from flwr.app import Message, RecordDict
 from flwr.common.logger import log
@@ -63,6 +64,17 @@ class CheckedGrid(Grid):
     verdicts: list[Verdict] = field(default_factory=list)
     spent: set[int] = field(default_factory=set)
     """Nodes that said that their privacy budget is spent: nothing more is asked of them."""
+
+    def state(self) -> dict[str, list[str]]:
+        """Return by identity whose privacy budget is spent: nodes may change."""
+        people = self.registry.participants if self.registry else ()
+        return {"spent": [p.identity for p in people if p.node_id in self.spent]}
+
+    def restore(self, state: Any) -> None:
+        """Put back what :meth:`state` returned."""
+        people = self.registry.participants if self.registry else ()
+        kept = set(state["spent"])
+        self.spent |= {p.node_id for p in people if p.identity in kept}
 
     def take_verdicts(self) -> list[Verdict]:
         """Return the verdicts since the last call and forget them."""

@@ -20,7 +20,8 @@ from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from server.secure_replies import secure_judges
-from server.trust import selects
+from server.state.keeper import NOTHING_KEPT, Keeper
+from server.trust import SliceJudge, selects, slices_of
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
 from strategies.privacy.certified import CertifiedRelease
@@ -34,6 +35,7 @@ from strategies.wrappers.market_messages import OFFER
 from strategies.wrappers.own_strategy import OwnStrategyFailed
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.secure_aggregation import SecureAggregation
+from strategies.wrappers.state import Layers
 from strategies.wrappers.vectors import to_array, to_vector
 
 
@@ -75,6 +77,9 @@ def run_federation(
     settings: Settings,
     on_round: OnRound = lambda _: None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+    *,
+    deployed: bool = False,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
 
@@ -88,6 +93,10 @@ def run_federation(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
+    keeper : Keeper
+        Keeps every round, and gives back those of a run that was killed.
 
     Raises
     ------
@@ -95,11 +104,13 @@ def run_federation(
         When clients are missing or no reply could be used.
     """
     started = perf_counter()
+    keeper.prepare(grid)
     registry = enrol(
         grid,
         settings.clients,
         minimum=settings.min_records,
         simulated=settings.backend == "ray",
+        deployed=deployed,
     )
     if len(registry) != settings.clients:
         settings = settings.changed(clients=len(registry))
@@ -109,23 +120,28 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.secure:
         layers = SecureAggregation(layers, settings, dimension, partitions_of(registry))
-    if settings.price_per_epsilon:
-        layers = sells_uploads(layers, settings, registry)
+    if settings.auction != "none":
+        layers = sells_uploads(layers, settings, registry, dimension)
     if settings.selection != "none":
         layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
         "train": upload_judge(settings, TrainJudge(MODEL, dimension, bound)),
-        "evaluate": judge_evaluate,
-        OFFER: ClinicOfferJudge(settings),
+        "evaluate": SliceJudge(slices_of(settings)) if settings.rates_slices else judge_evaluate,
+        OFFER: ClinicOfferJudge(settings, dimension),
     }
     if settings.secure:
         judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
     checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
+    progress = keeper.resume(
+        registry, {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    )
     try:
-        arrays, rounds = run_rounds(strategy, checked, initial, settings.rounds, evaluate, on_round)
+        arrays, rounds = run_rounds(
+            strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress
+        )
     except OwnStrategyFailed as fault:
         raise RunFailed(str(fault)) from fault
     return FederatedRun(
@@ -133,7 +149,7 @@ def run_federation(
         to_vector(arrays[MODEL]),
         rounds,
         registry.sizes,
-        perf_counter() - started,
+        perf_counter() - started + (progress.seconds if progress else 0.0),
         identities_of_attackers(settings, registry),
     )
 

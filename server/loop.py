@@ -16,6 +16,7 @@ from flwr.serverapp.strategy import Strategy
 from server.checked_grid import CheckedGrid, Verdict
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
+from server.state.keeper import NOTHING_KEPT, Keeper, Progress
 from strategies.wrappers.base import StrategyWrapper, innermost, round_details
 from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
@@ -70,10 +71,13 @@ def run_rounds(
     rounds: int,
     evaluate: Evaluate,
     on_round: OnRound,
+    keeper: Keeper = NOTHING_KEPT,
+    progress: Progress | None = None,
 ) -> tuple[ArrayRecord, list[RoundRecord]]:
     """Run ``rounds`` rounds and return the last broadcast model with one record a round.
 
-    A round without a usable reply leaves the model as it was: no noise, no ledger entry.
+    A round without a usable reply leaves the model as it was: no noise, no ledger entry. Each
+    round is kept after it was told of; the rounds of ``progress`` are told of again, not run.
 
     Raises
     ------
@@ -81,9 +85,16 @@ def run_rounds(
         When no round had a usable reply, and at once when every client declines, with the
         commonest reason; ``BudgetExhausted`` when that is their privacy budget.
     """
-    arrays, records = initial, [RoundRecord(0, evaluate(initial))]
-    on_round(records[0])
-    for number in range(1, rounds + 1):
+    begun = perf_counter() - (progress.seconds if progress else 0.0)
+    if progress is None:
+        arrays, records = initial, [RoundRecord(0, evaluate(initial))]
+        on_round(records[0])
+        keeper.keep(arrays, records[0], perf_counter() - begun)
+    else:
+        arrays, records = progress.arrays, list(progress.records)
+        for record in records:
+            on_round(record)
+    for number in range(len(records), rounds + 1):
         started = perf_counter()
         arrays, record = _one_round(strategy, grid, arrays, number)
         record.metrics |= evaluate(arrays)
@@ -93,6 +104,7 @@ def run_rounds(
             raise _refused(record)
         records.append(record)
         on_round(record)
+        keeper.keep(arrays, record, perf_counter() - begun)
     if not any(record.sizes for record in records):
         raise RunFailed(_nobody(records[-1]))
     return arrays, records

@@ -19,6 +19,7 @@ from server.market_ledger import MarketLedger
 from server.market_replies import PayloadJudge, RatingJudge, TokenJudge, judge_offer
 from server.registry import Registry
 from server.replies import Judge
+from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.market_settings import cubes_of, market_of
 from strategies.settings import Settings
 from strategies.twin.fusion import Method
@@ -29,6 +30,7 @@ from strategies.wrappers.market_messages import OFFER, TWIN, Name
 from strategies.wrappers.medium import Medium
 from strategies.wrappers.payload_medium import PayloadMedium
 from strategies.wrappers.reputation_selection import ReputationSelection, SelectionSettings
+from strategies.wrappers.state import Layers
 from strategies.wrappers.synthetic_medium import SyntheticMedium
 from strategies.wrappers.vectors import to_array
 
@@ -65,6 +67,9 @@ def run_market(
     settings: Settings,
     on_round: OnRound = lambda _: None,
     wrap: Wrap = lambda strategy: strategy,
+    *,
+    deployed: bool = False,
+    keeper: Keeper = NOTHING_KEPT,
 ) -> MarketOutcome:
     """Run one market over a Flower grid.
 
@@ -78,6 +83,10 @@ def run_market(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
+    keeper : Keeper
+        Keeps every round, and gives back those of a run that was killed.
 
     Raises
     ------
@@ -85,15 +94,19 @@ def run_market(
         When devices or users are missing, or nothing was ever delivered.
     """
     started = perf_counter()
-    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray")
+    keeper.prepare(grid)
+    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray", deployed=deployed)
     settings = _as_enrolled(settings, registry)
     name = names_of(registry)
     ledger = build_layers(settings, registry, name)
     strategy = wrap(ledger.selection or ledger.auction or ledger.twin)
     checked = CheckedGrid(grid, judges_of(settings), registry=registry)
+    progress = keeper.resume(registry, {"strategy": Layers(strategy), "ledger": ledger})
+    if progress:
+        ledger.rows = [record.details for record in progress.records if record.round]
 
     def note(record: RoundRecord) -> None:
-        if record.round:
+        if record.round > len(ledger.rows):
             if not record.sizes:
                 record.verdicts.append(_nothing_sold(ledger))
             ledger.note(record)
@@ -101,9 +114,12 @@ def run_market(
         on_round(record)
 
     nothing = ArrayRecord({TWIN: to_array(np.zeros(0))})
-    _, rounds = run_rounds(strategy, checked, nothing, settings.rounds, lambda _: {}, note)
+    _, rounds = run_rounds(
+        strategy, checked, nothing, settings.rounds, lambda _: {}, note, keeper, progress
+    )
     devices = tuple(name(p.node_id) for p in registry.participants if p.role == "device")
-    return MarketOutcome(settings, devices, rounds, ledger, perf_counter() - started)
+    seconds = perf_counter() - started + (progress.seconds if progress else 0.0)
+    return MarketOutcome(settings, devices, rounds, ledger, seconds)
 
 
 def build_layers(settings: Settings, registry: Registry, name: Name) -> MarketLedger:

@@ -4,18 +4,20 @@ Nothing in it depends on clocks or memory addresses: the same seed writes the sa
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets.carrada.payload import Payload, encode
 from datasets.carrada.scene import Scene
 from server.loop import RoundRecord
 from strategies.twin.fusion import Twin
 from strategies.wrappers.digital_twin import DigitalTwin
 from strategies.wrappers.knapsack_auction import AuctionRound, KnapsackAuction
-from strategies.wrappers.payload_medium import PayloadMedium
+from strategies.wrappers.payload_medium import PayloadMedium, scene_of_payload
 from strategies.wrappers.reputation_selection import ReputationSelection, SelectionRound
 
 _ENOUGH = 3
@@ -47,6 +49,32 @@ class Snapshot:
     complained: int
     blamed: tuple[tuple[int, str], ...]
     gap: float
+
+
+def snapshot_state(shot: Snapshot) -> dict[str, Any]:
+    """Return a snapshot as plain values and bytes: its scenes as the payloads they came in."""
+    payloads = {who: encode(scene) for who, scene in shot.scenes.items()}
+    twin = shot.twin
+    return {
+        "round": shot.round,
+        "scenes": {who: [found.mask_png, found.metadata] for who, found in payloads.items()},
+        "twin": [twin.objects, twin.covered, twin.source],
+        "complained": shot.complained,
+        "blamed": [list(pair) for pair in shot.blamed],
+        "gap": shot.gap,
+    }
+
+
+def snapshot_of(state: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot that :func:`snapshot_state` described."""
+    return Snapshot(
+        int(state["round"]),
+        {who: scene_of_payload(Payload(*parts)) for who, parts in state["scenes"].items()},
+        Twin(*state["twin"]),
+        int(state["complained"]),
+        tuple((int(cube), str(who)) for cube, who in state["blamed"]),
+        float(state["gap"]),
+    )
 
 
 @dataclass
@@ -102,6 +130,15 @@ class MarketLedger:
     def text(self) -> str:
         """Return the ledger as JSON lines."""
         return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in self.rows)
+
+    def state(self) -> dict[str, Any]:
+        """Return what later rounds go by; the rows are kept with their rounds."""
+        return {"snapshot": None if self.snapshot is None else snapshot_state(self.snapshot)}
+
+    def restore(self, state: Any) -> None:
+        """Put back what :meth:`state` returned."""
+        kept = state["snapshot"]
+        self.snapshot = None if kept is None else snapshot_of(kept)
 
     def _consider(self, number: int, rated: SelectionRound) -> None:
         """Keep the round whose blame rests on the clearest evidence."""

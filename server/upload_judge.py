@@ -66,6 +66,16 @@ class UploadJudge:
         self._alone, self._reach, self._moves = alone, reach, moves
         self._sent: dict[int, _Sent] = {}
         self._seen: dict[bytes, tuple[str, bytes]] = {}
+        self._fresh: list[bytes] = []
+
+    def additions(self) -> list[list[str | bytes]]:
+        """Return the uploads seen since the last call: who sent which in answer to what."""
+        fresh, self._fresh = self._fresh, []
+        return [[key, *self._seen[key]] for key in fresh if key in self._seen]
+
+    def replay(self, additions: Iterable[tuple[bytes, str, bytes]]) -> None:
+        """Know the uploads of a round that another process judged."""
+        self._seen |= {key: (who, of) for key, who, of in additions}
 
     def brief(self, requests: Iterable[Message]) -> None:
         """Remember what goes to whom; before it goes, for a peer may alter its copy."""
@@ -128,6 +138,8 @@ class UploadJudge:
 
     def _judge_freshness(self, upload: bytes, broadcast: bytes, participant: Participant) -> None:
         key = sha256(upload).digest()
+        if key not in self._seen:
+            self._fresh.append(key)
         who, of = self._seen.setdefault(key, (participant.identity, broadcast))
         if of != broadcast:
             whose = "its own" if who == participant.identity else f"{who}'s"

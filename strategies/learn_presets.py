@@ -1,6 +1,6 @@
 """What CARRADA's learning task sets where BCWD's choices do not fit it.
 
-One configuration of each mechanism over all eps, chosen on seeds 1001 to 1010 of the generated
+One configuration of each mechanism over all eps, chosen on seeds 1001 to 1005 of the generated
 scenes (docs/learning-carrada.md); its tables are measured on other seeds.
 """
 

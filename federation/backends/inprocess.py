@@ -8,11 +8,14 @@ Ray to the same weights.
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
+from typing import Any
 
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.common.constant import SUPERLINK_NODE_ID, ErrorCode
+from flwr.common.serde import recorddict_from_proto, recorddict_to_proto
 from flwr.proto.node_pb2 import NodeInfo
+from flwr.proto.recorddict_pb2 import RecordDict as ProtoRecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -47,23 +50,41 @@ class InProcessGrid(Grid):
         # Fresh noise makes a run of its own in a clinic's ledger; seeded noise repeats one.
         fresh = run_config.get("noise", "seeded") != "seeded"
         run_id = secrets.randbits(63) if fresh else RUN_ID
-        TaskIdentity.run_id, TaskIdentity.task_id = run_id, 1
-        TaskIdentity.node_id = SUPERLINK_NODE_ID
+        self._node_configs, self._run_config = list(node_configs), dict(run_config)
+        self._enter(run_id, [RecordDict() for _ in node_configs])
         self._client_app = client_app
-        self._run = Run.create_empty(run_id)
         self._ids = count(1)
         self._replies: dict[str, Message] = {}
-        config = dict(run_config)
+
+    def _enter(self, run_id: int, states: Sequence[RecordDict]) -> None:
+        TaskIdentity.run_id, TaskIdentity.task_id = run_id, 1
+        TaskIdentity.node_id = SUPERLINK_NODE_ID
+        self._run = Run.create_empty(run_id)
         self._contexts = {
             FIRST_NODE + number: Context(
                 run_id=run_id,
                 node_id=FIRST_NODE + number,
                 node_config=dict(node_config),
-                state=RecordDict(),
-                run_config=config,
+                state=state,
+                run_config=self._run_config,
             )
-            for number, node_config in enumerate(node_configs)
+            for number, (node_config, state) in enumerate(
+                zip(self._node_configs, states, strict=True)
+            )
         }
+
+    def state(self) -> dict[str, Any]:
+        """Return the run's number and what every client remembers: all end with this process."""
+        states = [recorddict_to_proto(context.state) for context in self._contexts.values()]
+        return {
+            "run_id": self._run.run_id,
+            "clients": [proto.SerializeToString(deterministic=True) for proto in states],
+        }
+
+    def restore(self, state: Any) -> None:
+        """Put back what :meth:`state` returned, into a grid of as many nodes."""
+        protos = [ProtoRecordDict.FromString(kept) for kept in state["clients"]]
+        self._enter(int(state["run_id"]), [recorddict_from_proto(proto) for proto in protos])
 
     def set_run(self, run: Run) -> None:
         """Set the run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -43,3 +43,11 @@ class Reliability:
         """Return the factor of clinics, shape (n,); 1 for who never broke a deal."""
         counts = [self._counts.get(name, (0.0, 0.0)) for name in names]
         return np.array([1.0 - bad / (good + bad + 1.0) for good, bad in counts])
+
+    def state(self) -> dict[str, list[float]]:
+        """Return the counts of each clinic, for a checkpoint."""
+        return {name: [good, bad] for name, (good, bad) in self._counts.items()}
+
+    def restore(self, state: Mapping[str, Sequence[float]]) -> None:
+        """Continue from what :meth:`state` returned."""
+        self._counts = {name: (float(good), float(bad)) for name, (good, bad) in state.items()}

@@ -156,6 +156,20 @@ class LikelihoodSelection(StrategyWrapper):
             "breaches": list(last.breaches),
         }
 
+    def state(self) -> dict[str, Any]:
+        """Return all that clinics uploaded, how often they were asked, and what they broke."""
+        return {
+            "detector": self.detector.state(),
+            "uploads": dict(self._uploads),
+            "reliability": self.reliability.state(),
+        }
+
+    def restore(self, state: Any) -> None:
+        """Put back what :meth:`state` returned."""
+        self.detector.restore(state["detector"])
+        self._uploads = {str(name): int(count) for name, count in state["uploads"].items()}
+        self.reliability.restore(state["reliability"])
+
     def _spent(self, name: str) -> bool:
         return bool(self.limit) and self._uploads.get(name, 0) >= self.limit
 

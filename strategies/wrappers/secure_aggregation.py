@@ -100,6 +100,7 @@ class SecureAggregation(StrategyWrapper):
         self.dimension = dimension
         self.number = number
         self._seen_keys: set[bytes] = set()
+        self._fresh_keys: list[bytes] = []
         self._session: _Session | None = None
 
     def configure_train(
@@ -146,6 +147,15 @@ class SecureAggregation(StrategyWrapper):
             result[name] = value
         return arrays, result
 
+    def additions(self) -> list[bytes]:
+        """Return the keys seen since the last call: none may come again."""
+        fresh, self._fresh_keys = self._fresh_keys, []
+        return fresh
+
+    def replay(self, additions: Iterable[bytes]) -> None:
+        """Know the keys of a round that another process ran."""
+        self._seen_keys |= set(additions)
+
     def _open_session(self, server_round: int, arrays: ArrayRecord, grid: Grid) -> _Session:
         nodes = {n: node for node in grid.get_node_ids() if (n := self.number(node)) is not None}
         session = _Session(server_round, grid, terms_of(self.settings, len(nodes)), arrays)
@@ -166,7 +176,9 @@ class SecureAggregation(StrategyWrapper):
                 session.adverts[member] = advert
         if not session.adverts:
             raise _NobodyAnswered
+        known = set(self._seen_keys)
         check_keys(list(session.adverts.values()), self._seen_keys)
+        self._fresh_keys += sorted(self._seen_keys - known)
         check_survivors(session.adverts, session.nodes, session.terms)
 
     def _collect_shares(self, session: _Session) -> None:

@@ -21,12 +21,12 @@ from federation import cli, commands
 
 real = commands.run_one
 
-def spied(settings, on_round):
+def spied(settings, on_round, keeper):
     def told(record):
         on_round(record)
         if record.round == 5:
             print("under way", flush=True)
-    return real(settings, told)
+    return real(settings, told, keeper)
 
 commands.run_one = spied
 sys.exit(cli.main(sys.argv[1:]))

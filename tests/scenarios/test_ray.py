@@ -67,3 +67,11 @@ def test_malicious_clinics_upload_the_same_bits_on_ray(strategy: str, attack: st
     on_ray, here = run_one(settings.changed(backend="ray")), run_one(settings)
     assert on_ray.weights.tobytes() == here.weights.tobytes()
     assert on_ray.weights.tobytes() != run_one(settings.changed(attack="none")).weights.tobytes()
+
+
+@pytest.mark.parametrize("strategy", ["dp-gd", "global-dp"])
+def test_object_classes_are_learnt_to_the_same_bits_on_ray(strategy: str) -> None:
+    values = {"dataset": "carrada", "task": "learn", "clients": 4, "rounds": 2}
+    here = run_one(compose(strategy, values))
+    on_ray = run_one(compose(strategy, {**values, "backend": "ray"}))
+    assert on_ray.weights.tobytes() == here.weights.tobytes()

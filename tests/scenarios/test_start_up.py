@@ -26,14 +26,14 @@ from federation import cli, commands
 
 real = commands.run_one
 
-def spied(settings, on_round):
+def spied(settings, on_round, keeper):
     def told(record):
         on_round(record)
         if record.round == 1:
             print(json.dumps(sorted(sys.modules)))
             sys.stdout.flush()
             os._exit(7)
-    return real(settings, told)
+    return real(settings, told, keeper)
 
 commands.run_one = spied
 cli.main(sys.argv[1:])

@@ -335,3 +335,14 @@ def test_flwr_run_reports_and_saves_a_market(tmp_path: Path) -> None:
     assert saved["strategy"] == "reputation"
     assert len((tmp_path / "o" / "ledger.jsonl").read_text().splitlines()) == 3
     assert not (tmp_path / "o" / "model.npz").exists()
+
+
+def test_a_round_without_anybody_trusted_sells_and_pays_nothing() -> None:
+    """What the round before sold is not counted, nor paid, once more."""
+    outcome = trade(market_settings(attack_rates="1,1,1"))
+    idle = [row for row in outcome.ledger.rows if not row["trusted"]]
+    assert idle
+    for row in idle:
+        assert (row["offers"], row["promised"], row["paid"]) == ({}, {}, {})
+        metrics = outcome.rounds[row["round"]].metrics
+        assert (metrics["offers"], metrics["paid"], metrics["auction-welfare"]) == (0, 0, 0)
