@@ -22,7 +22,7 @@ Federations of parties that do not trust each other, on Flower.
                                sell, some that cheat, and users that complain
   {prog} compare [flags]       strategies and settings against each other, over paired seeds
   {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
-                               market-fig5 of the papers
+                               market-fig5 of the papers; shared-noise
   {prog} shards [flags]        write each clinic's own data file, for separate machines
   {prog} live DIR              play a finished run back on a local page (simulate and
                                compare --live: while it goes)
@@ -44,8 +44,8 @@ Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 inte
 """
 Action = Callable[[Namespace], int]
 _WHAT = (
-    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4, market-fig5 or "
-    "trust-under-attack"
+    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, shared-noise, market-fig4, "
+    "market-fig5 or trust-under-attack"
 )
 DEPLOYMENT = ("keys", "server", "client", "submit", "doctor")
 COMMANDS = (
