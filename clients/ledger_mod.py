@@ -25,6 +25,7 @@ from strategies.privacy.report_warnings import STRICT_DELTA
 from strategies.settings import Settings
 from strategies.wrappers.global_differential_privacy import from_config
 from strategies.wrappers.protocol import EXHAUSTED, MODEL, UPLOAD_NUMBER
+from strategies.wrappers.seal import question_of
 from strategies.wrappers.vectors import to_array, to_vector
 
 OWN_LIMITS = ("max-epsilon", "max-uploads", "ledger")
@@ -240,7 +241,9 @@ def run_name(message: Message, settings: Settings, clinic: Clinic) -> str:
     """
     digest = sha256(repr(sorted(settings.as_dict().items())).encode())
     digest.update(clinic.signed.tobytes())  # other records under the same name are another run
-    return f"{message.metadata.run_id}-{digest.hexdigest()[:16]}"
+    question = question_of(message)  # the run's own name stays when the server resumes it
+    run = message.metadata.run_id if question is None else question.run
+    return f"{run}-{digest.hexdigest()[:16]}"
 
 
 def ledger_url(text: str) -> str:

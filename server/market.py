@@ -177,8 +177,14 @@ def judges_of(settings: Settings) -> dict[str, Judge]:
 
 def names_of(registry: Registry) -> Name:
     """Return the lasting name of a node: its partition where simulated, its key's fingerprint."""
-    names = {p.node_id: p.identity.removeprefix("partition:") for p in registry.participants}
-    return names.__getitem__
+
+    def name(node: int) -> str:
+        participant = registry.at(node)
+        if participant is None:
+            raise KeyError(f"node {node} is not enrolled")
+        return participant.identity.removeprefix("partition:")
+
+    return name
 
 
 def _as_enrolled(settings: Settings, registry: Registry) -> Settings:
