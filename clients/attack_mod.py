@@ -9,7 +9,7 @@ from typing import cast
 from flwr.app import ConfigRecord, Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 
-from clients.messages import clinic_settings, partition_of, refuse
+from clients.messages import clinic_settings, is_deployed, partition_of, refuse
 from strategies.attack_settings import BROKEN, COLLUDING, attackers_of, is_active
 
 ALLOWED = "allow-attack"
@@ -25,7 +25,7 @@ def attack(message: Message, context: Context, call_next: ClientAppCallable) -> 
     settings = clinic_settings(context)
     if settings.is_market or partition_of(context) not in attackers_of(settings):
         return call_next(message, context)
-    if "data-path" in context.node_config:
+    if is_deployed(context):
         if not context.node_config.get(ALLOWED):
             return refuse(message, "asked to attack, which this machine does not allow")
         if settings.attack in COLLUDING:

@@ -11,7 +11,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, 
 
 from clients.clinic import Clinic, clinic_of, simulated_clinic
 from clients.coalition import Round, course_of, sight_of
-from clients.messages import partition_of, record_of, round_of
+from clients.messages import is_deployed, partition_of, record_of, round_of
 from strategies.attack_settings import attackers_of
 from strategies.learning.linear_svm import FloatArray
 from strategies.randomness import Purpose, generator
@@ -40,7 +40,7 @@ def hostile_upload(message: Message, context: Context, settings: Settings) -> Me
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
     config = record_of(message, ConfigRecord)
     now = Round.asked(settings, round_of(config), config)
-    if "data-path" in context.node_config:
+    if is_deployed(context):
         members: tuple[Clinic, ...] = (clinic,)
         first = Round.asked(settings, 1, config)
         sight = sight_of(members, now, weights, course_of(members, first, len(weights)))

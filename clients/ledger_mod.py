@@ -17,7 +17,14 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord
 from flwr.clientapp.typing import ClientAppCallable
 
 from clients.clinic import Clinic, clinic_of
-from clients.messages import clinic_settings, partition_of, record_of, refuse, round_of
+from clients.messages import (
+    clinic_settings,
+    is_deployed,
+    partition_of,
+    record_of,
+    refuse,
+    round_of,
+)
 from strategies.privacy.global_dp import GlobalDP
 from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
 from strategies.privacy.mechanisms import spent_epsilon, upload_cost
@@ -42,7 +49,7 @@ def charge_upload(message: Message, context: Context, call_next: ClientAppCallab
         if any(context.node_config.get(name) for name in OWN_LIMITS):
             return refuse(message, "a run without noise spends more than any budget of this clinic")
         return call_next(message, context)
-    settings, smallest = _as_asked(message, settings)
+    settings, smallest = as_asked(message, settings)
     clinic = clinic_of(context, clinic_settings(context))
     smallest = smallest or clinic.weight
     url = ledger_of(context, settings)
@@ -85,7 +92,7 @@ def ledger_of(context: Context, settings: Settings) -> str:
     A deployed clinic's own machine says so: a server must not make it open files or hosts.
     """
     own = context.node_config.get("ledger")
-    if own is not None or "data-path" in context.node_config:
+    if own is not None or is_deployed(context):
         return str(cast(str, own or ""))
     return settings.ledger
 
@@ -97,8 +104,11 @@ def own_delta(context: Context, settings: Settings) -> float:
     )
 
 
-def _as_asked(message: Message, settings: Settings) -> tuple[Settings, int]:
-    """Return settings and smallest shard as the noise of this very message is calibrated."""
+def as_asked(message: Message, settings: Settings) -> tuple[Settings, int]:
+    """Return settings and smallest shard m as the noise of this very message is calibrated.
+
+    m is 0 where the mechanism calibrates to each clinic's own records.
+    """
     if settings.privacy != "global-dp":
         return settings, 0
     try:
@@ -207,12 +217,15 @@ def _charged_on_disk(
     known = store.reply(name, charge.key)
     if known is None:
         store.load(name).charged(charge, budget)  # refused before any training
+    elif not known:
+        return refuse(message, "this round was answered before, too long ago to send it again")
     reply = call_next(message, context)
     arrays = _arrays(reply)
     if MODEL in arrays:
         fresh = to_vector(arrays[MODEL]).tobytes()
         arrays[MODEL] = to_array(np.frombuffer(store.record(name, charge, fresh, budget), "<f8"))
-        context.state[SPENT] = MetricRecord({"uploads": _uploads(context) + 1})
+        done = _uploads(context) + (known is None)
+        context.state[SPENT] = MetricRecord({"uploads": done})
     return reply
 
 

@@ -5,6 +5,7 @@ from typing import TypeVar, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 
+from datasets.errors import DataError
 from strategies.presets import from_run_config
 from strategies.settings import Settings
 from strategies.wrappers.protocol import REFUSAL
@@ -51,9 +52,33 @@ def clinic_settings(context: Context) -> Settings:
     if recent is None or recent[0] is not config or recent[1] != len(config):
         if len(_RECENT) >= MAX_RECENT:
             _RECENT.clear()
-        recent = (config, len(config), _settings(tuple(config.items()), clients))
+        of_run = _settings(tuple(config.items()), clients)
+        recent = (config, len(config), _with_own_data(of_run, context))
         _RECENT[id(config), clients] = recent
     return recent[2]
+
+
+def _with_own_data(settings: Settings, context: Context) -> Settings:
+    """Return a run's settings as a deployed client may use them.
+
+    It reads what its own machine names (``data-path``) or the public data that every copy of this
+    project holds, and never a path of its machine that a server names.
+
+    Raises
+    ------
+    datasets.errors.DataError
+        When the run is about other data and this client has none of its own.
+    """
+    if not is_deployed(context):
+        return settings
+    own = context.node_config.get("data-path")
+    if own is None and (settings.data or settings.schema):
+        raise DataError(
+            "this client reads no file that a server names: start it with --data and its own file"
+        )
+    if settings.is_market and settings.market == "payload":
+        return settings.changed(data="" if own is None else str(own))
+    return settings
 
 
 def noise_of(context: Context, settings: Settings) -> str:
@@ -62,10 +87,18 @@ def noise_of(context: Context, settings: Settings) -> str:
     A deployed client never takes noise that the server could repeat, unless its own machine
     allows it (``allow-seeded-noise`` in the node config, for experiments).
     """
-    deployed = "data-path" in context.node_config
-    if settings.noise == "seeded" and deployed:
+    if settings.noise == "seeded" and is_deployed(context):
         return "seeded" if context.node_config.get("allow-seeded-noise") else "system"
     return settings.noise
+
+
+def is_deployed(context: Context) -> bool:
+    """Return whether this client is a machine of its own, not a simulated one.
+
+    Whoever launches a SuperNode for real says so in its node config (``deployed``, or a
+    ``data-path`` of its own), as ``./run_federation.sh client`` does.
+    """
+    return bool(context.node_config.get("deployed")) or "data-path" in context.node_config
 
 
 def clients_of(context: Context) -> int | None:

@@ -11,7 +11,8 @@ from flwr.app import ConfigRecord, Context, Message
 from flwr.clientapp.typing import ClientAppCallable
 
 from clients.messages import clinic_settings, partition_of
-from strategies.wrappers.seal import NONCE, ROUND, RUN, SEAL, SIGNATURE, question_of
+from strategies.wrappers.protocol import ROUND
+from strategies.wrappers.seal import NONCE, RUN, SEAL, SIGNATURE, question_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey

@@ -26,6 +26,11 @@ Federations of parties that do not trust each other, on Flower.
   {prog} predict --model DIR FILE   diagnose new records with a trained model
   {prog} audit privacy         attack a mechanism: does it keep what it claims?
   {prog} audit auction         search for lies that pay, with the server's checks on and off
+  {prog} keys --host NAME      separate machines: make keys and certificates
+  {prog} server                run the server: encrypted, for registered clients
+  {prog} client --keys DIR     run a client with this machine's own data
+  {prog} submit [flags]        send a run to a server
+  {prog} doctor --keys DIR     check keys, clocks, ports, versions, data
   {prog} runs list             the runs in the results databases under runs/; runs show N,
                                runs export --out DIR; runs show --ledger F: privacy spent
   {prog} test                  the test suite
@@ -35,7 +40,8 @@ Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 inte
 """
 Action = Callable[[Namespace], int]
 _WHAT = "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4 or market-fig5"
-COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict", "audit", "runs")
+DEPLOYMENT = ("keys", "server", "client", "submit", "doctor")
+COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict", "audit", "runs", *DEPLOYMENT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +82,7 @@ def _run(words: list[str]) -> int:
 def _exit_code(fault: Exception) -> int | None:
     from datasets.errors import DataError
     from federation.commands import Interrupted
+    from federation.deployment.errors import DeploymentError
     from federation.outputs import DatabaseError
     from federation.results import OutputError
     from server.errors import RunFailed, StateError
@@ -83,7 +90,7 @@ def _exit_code(fault: Exception) -> int | None:
     from strategies.settings import SettingsError
 
     bad = (UsageError, SettingsError, DataError, OutputError, ModelError, DatabaseError)
-    if isinstance(fault, (*bad, StateError)):
+    if isinstance(fault, (*bad, StateError, DeploymentError)):
         return 2
     if isinstance(fault, Interrupted):
         return 130
@@ -234,6 +241,20 @@ def _audit_auction(_: str) -> tuple[Parser, Callable[[], Action]]:
     return parser, lambda: audit_auction_command
 
 
+def _deployment(command: str) -> Callable[[str], tuple[Parser, Callable[[], Action]]]:
+    def make(_: str) -> tuple[Parser, Callable[[], Action]]:
+        from federation.deployment import flags
+
+        text, action = flags.COMMANDS[command]
+        parser = _parser(command, text)
+        getattr(flags, f"add_{command}_flags")(parser)
+        if command == "submit":
+            _add_output(parser)
+        return parser, action
+
+    return make
+
+
 def _only(command: str, actions: dict[str, Action]) -> Action:
     def run(options: Namespace) -> int:
         if options.what not in actions:
@@ -324,6 +345,7 @@ _PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
     "audit": _audit,
     "audit auction": _audit_auction,
     "runs": _runs,
+    **{command: _deployment(command) for command in DEPLOYMENT},
 }
 
 if __name__ == "__main__":

@@ -75,10 +75,10 @@ def simulate(options: argparse.Namespace) -> int:
         with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
             run = run_one(settings, all_of(records.append, show, log), keeper)
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted {_keep_rounds(out, settings, records)}") from None
+        raise Interrupted(f"interrupted {keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
         if any(record.round for record in records):
-            stop = type(stop)(f"{stop}; {_keep_rounds(out, settings, records)}")
+            stop = type(stop)(f"{stop}; {keep_rounds(out, settings, records)}")
         raise stop from None
     finally:
         keeper.close()
@@ -90,7 +90,7 @@ def simulate(options: argparse.Namespace) -> int:
     result = result_of(run.settings, runs, summary, baselines_of(repetitions))
     result["command"] = repeat_command("simulate", options)
     fresh(out)
-    picture = _draw_run(out, result, run.settings, records, repetitions)
+    picture = draw_run(out, result, run.settings, records, repetitions)
     write_result(out, result, run)
     paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
     paths["model"] = out / "model.npz"
@@ -340,20 +340,22 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
     return call
 
 
-def _draw_run(
+def draw_run(
     out: Path,
     result: dict[str, Any],
     settings: Settings,
     records: Sequence[RoundRecord],
     repetitions: Sequence["Repetition"],
 ) -> Path:
+    """Draw a run's accuracy over its rounds into ``out``; round 0 is not drawn."""
     from federation.figures import draw_rounds
 
     accuracies = [record.metrics["accuracy"] for record in records[1:]]
     return draw_rounds(out, settings, accuracies, repetitions, result["floors"])
 
 
-def _keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
+def keep_rounds(out: Path, settings: Settings, records: Sequence[RoundRecord]) -> str:
+    """Write the finished rounds of a run that did not end; return words that say where."""
     finished = [record for record in records if record.round > 0]
     if not finished:
         return "before a round was finished: nothing was written"

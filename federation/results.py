@@ -5,7 +5,6 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,9 @@ from server.federation import FederatedRun
 from server.loop import RoundRecord
 from server.model import save_model
 from server.report import card_of, cell_of, finite, run_entry
-from strategies.learning.metrics import floors
-from strategies.learning.recognition import majority_share
-from strategies.learning.task import table_of
+from server.report import floors_of as floors_of
 from strategies.settings import Settings
 
-MEAN_RULE_THRESHOLD = 3.0
 UNFINISHED_ROUNDS = "unfinished-rounds.csv"
 
 
@@ -45,22 +41,6 @@ def check_out(path: Path) -> Path:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"--out {path}: no permission to write in {existing}; name another")
     return path
-
-
-def floors_of(settings: Settings) -> dict[str, float]:
-    """Return the floors of the table the settings read (the mean rule is BCWD's).
-
-    On CARRADA's objects: the commonest class, and the class whose published medians are nearest.
-    """
-    table = table_of(settings)
-    if settings.is_learning:
-        from datasets.carrada.nearest_rule import nearest_class
-
-        named = nearest_class(table.features, table.feature_names)
-        right = float((named == table.labels).mean())
-        return {"majority": majority_share(table.labels), "nearest_rule": right}
-    found = asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD))
-    return found if not settings.schema else {"majority": found["majority"]}
 
 
 def baselines_of(repetitions: Sequence[Repetition]) -> dict[str, Any]:

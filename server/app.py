@@ -5,6 +5,7 @@ and, with ``--run-config "out='/some/directory'"``, leaves model and rounds ther
 """
 
 import json
+import os
 from collections.abc import Callable
 from logging import INFO
 from pathlib import Path
@@ -15,14 +16,20 @@ from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 
 from server.federation import FederatedRun, run_federation
+from server.frames import emit_result, emit_round
 from server.loop import OnRound, RoundRecord
 from server.market import MarketOutcome, run_market
 from server.market_report import market_entry
 from server.model import save_model
+from server.prompt_grid import PromptGrid
 from server.report import card_of, run_entry
+from server.state.deployed import keeper_of_server
 from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.presets import from_run_config
 from strategies.settings import Settings
+
+DEPLOYED = "FEDERATION_DEPLOYED"
+"""Set in the environment of a server app that ``./run_federation.sh server`` runs."""
 
 Sink = Callable[[FederatedRun | MarketOutcome], None]
 
@@ -51,13 +58,24 @@ def make_app(
     @application.main()
     def main(grid: Grid, context: Context) -> None:
         """Run one federation with the settings of the run config."""
+        nonlocal keeper
         chosen = settings or from_run_config(context.run_config)
+        deployed = sink is None and os.environ.get(DEPLOYED) == "1"
+        if deployed:
+            keeper = keeper_of_server(chosen, resume=bool(context.run_config.get("resume")))
+        told = emit_round if deployed else on_round
+        if sink is None:
+            grid = PromptGrid(grid)
         run: FederatedRun | MarketOutcome
         if chosen.is_market:
-            run = run_market(grid, chosen, on_round or _log_market_round, keeper=keeper)
+            told = told or _log_market_round
+            run = run_market(grid, chosen, told, deployed=deployed, keeper=keeper)
         else:
-            run = run_federation(grid, chosen, on_round or _log_round, keeper=keeper)
-        if sink is None:
+            told = told or _log_round
+            run = run_federation(grid, chosen, told, deployed=deployed, keeper=keeper)
+        if deployed:
+            emit_result(run)
+        elif sink is None:
             _report(run, str(context.run_config.get("out", "")))
         else:
             sink(run)

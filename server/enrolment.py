@@ -15,6 +15,8 @@ from server.seals import Seals
 from strategies.wrappers.protocol import HELLO
 
 POLL_SECONDS = 0.05
+HELLO_SECONDS = 60.0
+"""Longest that a client may take to say who it is."""
 
 
 def enrol(
@@ -23,6 +25,7 @@ def enrol(
     *,
     minimum: int = 1,
     simulated: bool = False,
+    deployed: bool = False,
     wait: float = 60.0,
     timeout: float = 60.0,
     seals: Seals | None = None,
@@ -40,6 +43,9 @@ def enrol(
         Fewest records a clinic may enrol with: a false m = 1 would drown the model in noise.
     simulated : bool
         Whether keys mean nothing: Flower's simulation draws new ones for every run.
+    deployed : bool
+        Whether the settings alone say how many clients there are: on separate machines what a
+        client announces binds nobody.
     wait, timeout : float
         Seconds to wait for nodes to appear, and for one answer.
     seals : Seals, optional
@@ -59,7 +65,8 @@ def enrol(
         if fresh:
             asked.update(fresh)
             _ask(checked, fresh, enrolled, announced, simulated)
-            expected = announced.most_common(1)[0][0] if announced else expected
+            if announced and not deployed:
+                expected = announced.most_common(1)[0][0]
         if len(asked) >= expected or monotonic() >= deadline:
             break
         sleep(POLL_SECONDS)

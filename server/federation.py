@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from server.checked_grid import CheckedGrid
 from server.clinic_market import ClinicOfferJudge, sells_uploads
-from server.enrolment import enrol
+from server.enrolment import HELLO_SECONDS, enrol
 from server.errors import RunFailed
 from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.seals import seals_of
 from server.secure_replies import secure_judges
+from server.state.charging import charging
 from server.state.keeper import NOTHING_KEPT, Keeper
-from server.trust import selects
+from server.trust import SliceJudge, selects, slices_of
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
 from strategies.privacy.certified import CertifiedRelease
@@ -78,6 +80,7 @@ def run_federation(
     on_round: OnRound = lambda _: None,
     wrap: Callable[[Strategy], Strategy] = lambda strategy: strategy,
     *,
+    deployed: bool = False,
     keeper: Keeper = NOTHING_KEPT,
 ) -> FederatedRun:
     """Run one federation over a Flower grid.
@@ -92,6 +95,8 @@ def run_federation(
         Told of every round as it ends, round 0 first.
     wrap : callable
         Puts further strategy wrappers around the outside.
+    deployed : bool
+        Whether clients are machines with keys: their number is what the settings say.
     keeper : Keeper
         Keeps every round, and gives back those of a run that was killed.
 
@@ -102,11 +107,16 @@ def run_federation(
     """
     started = perf_counter()
     keeper.prepare(grid)
+    seals = seals_of(settings, grid, keeper, deployed=deployed)
     registry = enrol(
         grid,
         settings.clients,
         minimum=settings.min_records,
         simulated=settings.backend == "ray",
+        deployed=deployed,
+        wait=settings.node_wait,
+        timeout=min(settings.round_timeout, HELLO_SECONDS),
+        seals=seals,
     )
     if len(registry) != settings.clients:
         settings = settings.changed(clients=len(registry))
@@ -116,24 +126,29 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.secure:
         layers = SecureAggregation(layers, settings, dimension, partitions_of(registry))
-    if settings.price_per_epsilon:
-        layers = sells_uploads(layers, settings, registry)
+    if settings.auction != "none":
+        layers = sells_uploads(layers, settings, registry, dimension)
     if settings.selection != "none":
         layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
         "train": upload_judge(settings, TrainJudge(MODEL, dimension, bound)),
-        "evaluate": judge_evaluate,
-        OFFER: ClinicOfferJudge(settings),
+        "evaluate": SliceJudge(slices_of(settings)) if settings.rates_slices else judge_evaluate,
+        OFFER: ClinicOfferJudge(settings, dimension),
     }
     if settings.secure:
         judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
-    checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
-    initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    progress = keeper.resume(
-        registry, {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    checked = CheckedGrid(
+        hostile_network(grid, settings, registry),
+        judges,
+        settings.round_timeout,
+        registry,
+        seals=seals,
     )
+    initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
+    parts = {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    progress = keeper.resume(registry, parts, charging(settings, registry, strategy))
     try:
         arrays, rounds = run_rounds(
             strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress

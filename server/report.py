@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -11,11 +12,18 @@ from server.loop import RoundRecord
 from server.model import weights_sha256
 from strategies.attack_settings import ALWAYS, attackers_of
 from strategies.learn_settings import LEARNT
-from strategies.learning.recognition import RATES, confusion_names, recall_names
-from strategies.learning.task import feature_map, federation_of
+from strategies.learning.metrics import floors
+from strategies.learning.recognition import (
+    RATES,
+    confusion_names,
+    majority_share,
+    recall_names,
+)
+from strategies.learning.task import feature_map, federation_of, table_of
 from strategies.settings import Settings
 from strategies.wrappers.secure_aggregation import RECORDS
 
+MEAN_RULE_THRESHOLD = 3.0
 REPORTED = (
     "accuracy",
     "loss",
@@ -95,7 +103,7 @@ def _round(record: RoundRecord) -> dict[str, Any]:
 
 def _market(run: FederatedRun) -> dict[str, Any]:
     """Return what the uploads cost, micro-credits; empty where nobody sells."""
-    if not run.settings.price_per_epsilon:
+    if run.settings.auction == "none":
         return {}
     bought = [record.metrics for record in run.rounds[1:]]
     return {
@@ -140,6 +148,22 @@ def card_of(run: FederatedRun) -> dict[str, Any]:
         "versions": versions(),
         "use": use,
     }
+
+
+def floors_of(settings: Settings) -> dict[str, float]:
+    """Return the floors of the table the settings read (the mean rule is BCWD's).
+
+    On CARRADA's objects: the commonest class, and the class whose published medians are nearest.
+    """
+    table = table_of(settings)
+    if settings.is_learning:
+        from datasets.carrada.nearest_rule import nearest_class
+
+        named = nearest_class(table.features, table.feature_names)
+        right = float((named == table.labels).mean())
+        return {"majority": majority_share(table.labels), "nearest_rule": right}
+    found = asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD))
+    return found if not settings.schema else {"majority": found["majority"]}
 
 
 def versions() -> dict[str, str]:

@@ -1,17 +1,21 @@
 """What the server asks to be sealed, and how it checks a seal before anything else is looked at."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from secrets import token_bytes
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from flwr.app import ConfigRecord, Message, MetricRecord
 from flwr.proto.node_pb2 import NodeInfo
+from flwr.serverapp import Grid
 
 from server.registry import Participant
+from server.state.keeper import Keeper
+from strategies.settings import Settings
+from strategies.wrappers.protocol import ROUND
 from strategies.wrappers.seal import (
     NONCE,
-    ROUND,
     RUN,
     SEAL,
     SEALED,
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 ALTERED, REPLAYED, UNSIGNED = "altered", "replayed", "unsigned"
 MAX_SIGNATURE = 256
+SIGNED = "FEDERATION_SIGNED"
+"""Set in the environment of a server whose clients have keys."""
 
 
 class SealBroken(ValueError):
@@ -55,7 +61,7 @@ class Seals:
     """
 
     run: str
-    secret: bytes = field(default_factory=lambda: token_bytes(32), repr=False)
+    secret: bytes = field(repr=False)
     required: bool = True
     seed: int | None = None
     _asked: dict[str, Question] = field(default_factory=dict)
@@ -113,6 +119,23 @@ class Seals:
         return simulated_key(self.seed, number).public_key() if isinstance(number, int) else None
 
 
+def seals_of(
+    settings: Settings, grid: Grid, keeper: Keeper, *, deployed: bool = False
+) -> Seals | None:
+    """Return what a run's replies must be sealed with; None where nothing is stamped.
+
+    On separate machines every request is stamped, so that a clinic knows it again; seals are
+    required where they are asked for, and where the server has a list of its clients' keys.
+    """
+    flower = f"flower-{grid.run.run_id}"
+    secret = keeper.secret or token_bytes(32)
+    if deployed:
+        keyed = os.environ.get(SIGNED) == "1"
+        required = settings.signatures == "on" or (settings.signatures == "auto" and keyed)
+        return Seals(keeper.run_name or flower, secret, required)
+    return Seals(flower, secret, True, settings.seed) if settings.signatures == "on" else None
+
+
 def _read(seal: object, question: Question) -> bytes:
     """Return the signature of a seal that claims to answer the question."""
     names = {RUN, ROUND, NONCE, SIGNATURE}
@@ -120,12 +143,12 @@ def _read(seal: object, question: Question) -> bytes:
         raise SealBroken(ALTERED, "has a seal that is none")
     said = (seal[RUN], seal[ROUND], seal[NONCE])
     if said != (question.run, question.round, question.nonce):
-        number = seal[ROUND] if isinstance(seal[ROUND], int) else "?"
+        number = seal[ROUND] if isinstance(seal[ROUND], int) else None
         run = "" if seal[RUN] == question.run else " of another run"
         raise SealBroken(
-            REPLAYED, f"answers round {number}{run} where round {question.round} was asked"
+            REPLAYED, f"answers round {number!r}{run} where round {question.round} was asked"
         )
     signature = seal[SIGNATURE]
     if not isinstance(signature, bytes) or len(signature) > MAX_SIGNATURE:
         raise SealBroken(ALTERED, "has a seal without a signature")
-    return cast(bytes, signature)
+    return signature

@@ -15,6 +15,7 @@ from strategies.market_presets import (
 from strategies.secure_settings import SHARED_NOISE
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
+from strategies.trust_presets import selecting_defaults
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "global-dp": (
@@ -46,6 +47,20 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "dp-sgd": (
         "Opacus' engine with Poisson sampling in each clinic",
         {"privacy": "dp-sgd", "aggregation": "fedavg"},
+    ),
+    "reputation": (
+        "dp-gd, and only clinics take part whose noised uploads are likely those of an honest one",
+        {"privacy": "dp-gd", "aggregation": "fedavg", "selection": "reputation"},
+    ),
+    "trusted": (
+        "the same, and an auction buys the uploads of eight of them in a round, at reputation "
+        "times value",
+        {
+            "privacy": "dp-gd",
+            "aggregation": "fedavg",
+            "selection": "reputation",
+            "auction": "knapsack",
+        },
     ),
     "shared-noise": (
         "dp-gd under secure aggregation: the server sees only sums, so clinics share the noise",
@@ -156,6 +171,7 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     privacy = overrides.get("privacy", named.get("privacy"))
     by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
     values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
+    values |= selecting_defaults(strategy, overrides, MECHANISMS)
     if world == "learn":
         values |= learning_values(str(privacy))
     values |= CALIBRATIONS[preset] if preset else {}
@@ -184,19 +200,25 @@ def default_strategy(dataset: object, task: object = None) -> str:
     return DEFAULT_STRATEGY if market else str(Settings.strategy)
 
 
+NO_SETTINGS = ("out", "resume")
+"""Keys of a run config that say where a run runs, not what it is."""
+
+
 def from_run_config(values: Mapping[str, Any]) -> Settings:
     """Return the settings that a Flower run config stands for.
 
     ``flwr run`` hands every key of ``[tool.flwr.app.config]`` to both apps, so a value that
     equals the default counts as not named; our own launchers send finished settings and say
-    so with ``composed``. ``out`` is not a setting and is passed over.
+    so with ``composed``. ``out`` and ``resume`` are no settings and are passed over.
 
     Raises
     ------
     SettingsError
         As :func:`compose`.
     """
-    named = {key.replace("-", "_"): value for key, value in values.items() if key != "out"}
+    named = {
+        key.replace("-", "_"): value for key, value in values.items() if key not in NO_SETTINGS
+    }
     preset = str(named.pop("preset", "")) or None
     if named.pop("composed", False):
         return Settings.from_mapping(named, "run config")

@@ -4,7 +4,7 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -44,7 +44,7 @@ def key_from_file(path: str) -> ec.EllipticCurvePrivateKey:
             data = stream.read(MAX_KEY_BYTES)
         load = load_ssh_private_key if b"OPENSSH" in data[:64] else load_pem_private_key
         key = load(data, password=None)
-    except (OSError, ValueError, TypeError) as fault:
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as fault:
         raise KeyUnusable(f"the signing key of this machine cannot be read: {path}") from fault
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeyUnusable(f"the signing key of this machine is no EC key: {path}")
@@ -57,7 +57,7 @@ def public_key_of(data: bytes) -> ec.EllipticCurvePublicKey | None:
     try:
         load = load_ssh_public_key if data.startswith(b"ecdsa-") else load_pem_public_key
         key = load(data[:MAX_KEY_BYTES])
-    except (ValueError, TypeError, UnicodeDecodeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, ec.EllipticCurvePublicKey) else None
 

@@ -135,7 +135,7 @@ def test_audit_auction_repeats_itself() -> None:
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "theta above alpha": (["--theta", "0.6"], "theta 0.6 is outside 0..alpha = 0.5"),
-    "no channels": (["--channels", "0"], "--channels must be at least 1, got 0"),
+    "fewer channels than none": (["--channels", "-1"], "--channels must be at least 0, got -1"),
     "negative price": (["--reserve", "-5"], "--reserve must be at least 0, got -5"),
     "cover of 2": (["--cover", "2"], "cover is 2.0: probabilities lie in 0..1"),
     "z of 1": (["--z", "1"], "--z must be below 1, got 1"),
@@ -180,11 +180,11 @@ def test_a_mistake_ends_in_one_line_and_writes_nothing(
 
 OTHERS: dict[str, tuple[list[str], str]] = {
     "strategy of carrada": (
-        ["simulate", "--strategy", "reputation"],
+        ["simulate", "--strategy", "reputation-unfiltered"],
         "goes with --dataset carrada",
     ),
     "preset of carrada": (["simulate", "--preset", "market-a"], "goes with --dataset carrada"),
-    "setting of carrada": (["simulate", "--theta", "0.4"], "--theta is a setting of"),
+    "setting of carrada": (["simulate", "--cover", "0.4"], "--cover is a setting of"),
     "figure with strategy": (
         ["reproduce", "market-fig4", "--strategy", "reputation"],
         "leave --strategy out",

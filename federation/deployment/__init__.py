@@ -1,0 +1,1 @@
+"""Separate machines, on Flower: keys, server, client, submit and doctor."""

@@ -1,0 +1,103 @@
+"""What a client agrees to: which code, which runs, and how much privacy in all."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message
+
+from clients.clinic import clinic_of
+from clients.ledger_mod import as_asked, data_name
+from clients.messages import clinic_settings, record_of, round_of
+from datasets.errors import DataError
+from federation.deployment.policy import Policy
+from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
+from strategies.privacy.mechanisms import spent_epsilon, upload_cost
+from strategies.settings import Settings, SettingsError
+from strategies.wrappers.protocol import EXHAUSTED, MODEL
+
+
+class Refused(Exception):
+    """Why a client does not answer; the server and the client's own record get to know."""
+
+
+@dataclass
+class Consent:
+    """Holds requests against a client's policy.
+
+    Parameters
+    ----------
+    policy : Policy
+        The client's own.
+    bundles : tuple of str
+        SHA-256 of the code that may run; empty for any.
+    spent : Path
+        Database in which uploads are added up over all runs.
+    """
+
+    policy: Policy
+    bundles: tuple[str, ...]
+    spent: Path
+
+    def to_bundle(self, sha256_: str) -> None:
+        """Agree to run a bundle's code, or raise Refused."""
+        if self.bundles and sha256_ not in self.bundles:
+            raise Refused(f"bundle {sha256_[:12]} is not on this client's list of code it runs")
+
+    def to_request(self, message: Message, context: Context) -> None:
+        """Agree to answer a message of a run, or raise Refused; an upload is charged first."""
+        try:
+            settings = clinic_settings(context)
+            objection = self.policy.objection(settings)
+            if objection is not None:
+                raise Refused(f"outside this client's policy: {objection}")
+            if message.metadata.message_type == "train" and not settings.is_market:
+                self._charge(message, context, settings)
+        except (SettingsError, DataError) as fault:
+            raise Refused(str(fault)) from fault
+        except PrivacyBudgetExhausted as fault:
+            raise Refused(f"{EXHAUSTED}: {fault}") from fault
+        except (KeyError, TypeError, ValueError) as fault:
+            raise Refused(f"a request that cannot be read ({type(fault).__name__})") from fault
+
+    def _charge(self, message: Message, context: Context, settings: Settings) -> None:
+        policy = self.policy
+        if not policy.counts:
+            return
+        if not settings.private:
+            if policy.max_epsilon_per_round or policy.max_epsilon_total:
+                raise Refused("outside this client's policy: a run without noise has no epsilon")
+            mus, sampled = {"server": 0.0}, None
+        else:
+            asked, smallest = as_asked(message, settings)
+            clinic = clinic_of(context, settings)
+            smallest = smallest or clinic.weight
+            one = spent_epsilon(asked, smallest, clinic.norm_bound, 1, policy.delta)
+            if policy.max_epsilon_per_round and one > policy.max_epsilon_per_round:
+                raise Refused(
+                    f"outside this client's policy: epsilon {one:.4g} of one upload is more than "
+                    f"{policy.max_epsilon_per_round:g} at delta {policy.delta:g}"
+                )
+            mu, sampled = upload_cost(asked, smallest, clinic.norm_bound)
+            mus = {} if sampled else {"server": mu}
+        broadcast = sha256(record_of(message, ArrayRecord)[MODEL].data).hexdigest()
+        server_round = round_of(record_of(message, ConfigRecord))
+        charge = Charge(str(context.run_id), server_round, broadcast, mus, sampled)
+        name, store = data_name(context, settings), self._store()
+        before = store.load(name)
+        new = not before.has(charge.key)
+        if policy.max_uploads and new and before.uploads() >= policy.max_uploads:
+            raise Refused(
+                f"outside this client's policy: {policy.max_uploads} uploads were made, and no "
+                "more are allowed over all runs"
+            )
+        store.record(name, charge, b"", Budget(policy.delta, policy.max_epsilon_total or None))
+
+    def _store(self) -> Any:
+        from strategies.privacy.ledger_store import LedgerStore  # imports SQLAlchemy
+
+        if "_opened" not in self.__dict__:
+            self.__dict__["_opened"] = LedgerStore(f"sqlite:///{self.spent.absolute()}")
+            self.spent.chmod(0o600)
+        return self.__dict__["_opened"]

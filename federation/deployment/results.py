@@ -1,0 +1,82 @@
+"""A run's result as it came from a server, written as ``simulate`` writes it.
+
+What depends on the server's table (entry, card, floors) was made there; baselines are made here,
+where the run was about the shipped public data cut as the settings say.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from federation.commands import draw_run
+from federation.fingerprint import all_versions
+from federation.market_runs import summary_of_markets
+from federation.outputs import fresh
+from federation.repeat import Repetition, of_run
+from federation.results import baselines_of, summary_of_runs, to_json, write_rounds, write_text
+from server.federation import FederatedRun
+from server.frames import run_from_value
+from server.model import save_model, weights_sha256
+from strategies.learning.task import federation_of
+from strategies.settings import Settings
+
+
+def write_model(
+    out: Path, value: Mapping[str, Any], command: str
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Write result.json, rounds.csv, the model and its picture; return result and paths."""
+    run = run_from_value(value)
+    entry = dict(value["entry"])
+    entry["final"] = {**entry["final"], "weights_sha256": weights_sha256(run.weights)}
+    repetitions = _with_baselines(run)
+    result: dict[str, Any] = {
+        "settings": run.settings.shown(),
+        "versions": {**all_versions(), "server": value["versions"]},
+        "floors": dict(value["floors"]),
+        "baselines": baselines_of(repetitions) if repetitions else {},
+        "runs": [entry],
+        "summary": summary_of_runs([entry]),
+        "command": command,
+    }
+    fresh(out)
+    write_rounds(out, [entry])
+    save_model(out, run.weights, value["card"])
+    write_text(out / "result.json", to_json(result))
+    picture = draw_run(out, result, run.settings, run.rounds, repetitions)
+    paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
+    return result, {**paths, "model": out / "model.npz"}
+
+
+def write_market(
+    out: Path, value: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Path], Any]:
+    """Write a market's result, ledger and picture; return result, paths and how to print them."""
+    from federation.market_console import print_market
+    from federation.market_figures import draw_market
+
+    entry = dict(value["entry"])
+    result: dict[str, Any] = {
+        "settings": Settings.from_mapping(value["settings"], "result").as_dict(),
+        "versions": {**all_versions(), "server": value["versions"]},
+        "floors": {},
+        "baselines": {},
+        "runs": [entry],
+        "summary": summary_of_markets([entry]),
+    }
+    fresh(out)
+    text = str(value["ledger"])
+    paths = {"result": out / "result.json", "ledger": out / "ledger.jsonl"}
+    paths["rounds"] = write_rounds(out, [entry])
+    write_text(paths["ledger"], text)
+    rows = [json.loads(line) for line in text.splitlines()]
+    paths["picture"] = draw_market(entry | {"settings": result["settings"]}, rows, out)
+    write_text(paths["result"], to_json(result))
+    return result, paths, print_market
+
+
+def _with_baselines(run: FederatedRun) -> list[Repetition]:
+    """Return the run beside its baselines, nothing where the clinics' records are not known."""
+    if run.settings.data or federation_of(run.settings).sizes != run.sizes:
+        return []
+    return [of_run(run)]
