@@ -4,6 +4,7 @@ A *detail* is what :meth:`strategies.wrappers.base.StrategyWrapper.round_details
 round, with its number under ``round``.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,21 @@ _MARKET_ATTACKERS = ("type 2", "type 3")
 def details_of(records: Iterable[RoundRecord]) -> list[Detail]:
     """Return the details of the rounds of a run in which layers did anything."""
     return [{**record.details, "round": record.round} for record in records if record.details]
+
+
+def ledger_text(records: Iterable[RoundRecord]) -> str:
+    """Return what layers did in every round as JSON lines, with whose upload was used."""
+    rows = [
+        {
+            "round": record.round,
+            "merged": [name.removeprefix("partition:") for name in record.sizes],
+            "uploaded": [name.removeprefix("partition:") for name in record.uploaded],
+            **record.details,
+        }
+        for record in records
+        if record.details
+    ]
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
 
 
 def details_of_market(run: MarketRun, place: int = 0) -> list[Detail]:
