@@ -176,7 +176,7 @@ def test_the_stored_reply_is_sent_again_though_noise_is_fresh(tmp_path: Path) ->
         run(Killing(new_run(StateStore(tmp_path / "s.db"), identity), 2, before=True))
     killed, sent[:] = list(sent), []
     run(continued_run(StateStore(tmp_path / "s.db"), identity))
-    assert killed[3:6] == sent[:3]  # round 2, asked again
+    assert set(killed[3:6]) == set(sent[:3])  # round 2, asked again in whatever order
     assert len(set(killed + sent)) == 3 * settings.rounds
 
 
