@@ -34,6 +34,7 @@ Federations of parties that do not trust each other, on Flower.
   {prog} client --keys DIR     run a client with this machine's own data
   {prog} submit [flags]        send a run to a server
   {prog} doctor --keys DIR     check keys, clocks, ports, versions, data
+  {prog} report DIR            one offline HTML page of a run or a comparison
   {prog} runs list             the runs in the results databases under runs/; runs show N,
                                runs export --out DIR; runs show --ledger F: privacy spent
   {prog} test                  the test suite
@@ -53,6 +54,7 @@ COMMANDS = (
     "predict",
     "audit",
     "runs",
+    "report",
     *DEPLOYMENT,
 )
 
@@ -239,6 +241,22 @@ def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
     return parser, action
 
 
+def _report(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser(
+        "report",
+        "Write report.html, one offline page, from the result.json of a simulate or compare.",
+        "DIR",
+    )
+    parser.add_argument("directory", metavar="DIR", help="--out directory of a run")
+
+    def action() -> Action:
+        from federation.report.page import report
+
+        return report
+
+    return parser, action
+
+
 def _audit(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser = _parser(
         "audit",
@@ -374,6 +392,7 @@ _PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
     "audit auction": _audit_auction,
     "live": _live,
     "runs": _runs,
+    "report": _report,
     **{command: _deployment(command) for command in DEPLOYMENT},
 }
 
