@@ -164,6 +164,8 @@ def node_config(node: Node) -> dict[str, Any]:
         "deployed": True,
         "ledger": str((node.state / "ledger.db").absolute()),
     }
+    if node.keys is not None:
+        config["auth-key"] = str((node.keys / CLIENT_KEY).absolute())
     if node.data is not None:
         config["data-path"] = str(node.data.absolute())
     if node.keys is not None:
