@@ -255,13 +255,13 @@ def test_an_interrupt_keeps_the_finished_rounds(
 ) -> None:
     real = market_commands.run_market_one
 
-    def interrupted(settings: Any, on_round: Any) -> Any:
+    def interrupted(settings: Any, on_round: Any, *rest: Any) -> Any:
         def told(record: Any) -> None:
             on_round(record)
             if record.round == 4:
                 raise KeyboardInterrupt
 
-        return real(settings, told)
+        return real(settings, told, *rest)
 
     monkeypatch.setattr(market_commands, "run_market_one", interrupted)
     assert main(["simulate", *SHORT, "--quiet", "--out", "r"]) == 130
