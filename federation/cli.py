@@ -22,7 +22,7 @@ Federations of parties that do not trust each other, on Flower.
                                sell, some that cheat, and users that complain
   {prog} compare [flags]       strategies and settings against each other, over paired seeds
   {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
-                               market-fig5 of the papers
+                               market-fig5 of the papers; shared-noise
   {prog} shards [flags]        write each clinic's own data file, for separate machines
   {prog} live DIR              play a finished run back on a local page (simulate and
                                compare --live: while it goes)
@@ -34,6 +34,7 @@ Federations of parties that do not trust each other, on Flower.
   {prog} client --keys DIR     run a client with this machine's own data
   {prog} submit [flags]        send a run to a server
   {prog} doctor --keys DIR     check keys, clocks, ports, versions, data
+  {prog} report DIR            one offline HTML page of a run or a comparison
   {prog} runs list             the runs in the results databases under runs/; runs show N,
                                runs export --out DIR; runs show --ledger F: privacy spent
   {prog} test                  the test suite
@@ -42,7 +43,10 @@ Each command has its own --help with all flags. Without a command, flags are tho
 Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 interrupted.
 """
 Action = Callable[[Namespace], int]
-_WHAT = "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4 or market-fig5"
+_WHAT = (
+    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, shared-noise, market-fig4, "
+    "market-fig5 or trust-under-attack"
+)
 DEPLOYMENT = ("keys", "server", "client", "submit", "doctor")
 COMMANDS = (
     "simulate",
@@ -53,6 +57,7 @@ COMMANDS = (
     "predict",
     "audit",
     "runs",
+    "report",
     *DEPLOYMENT,
 )
 
@@ -169,7 +174,18 @@ def _reproduce(_: str) -> tuple[Parser, Callable[[], Action]]:
     _add_output(parser)
     _add_seeds(parser, "30", "seeds behind each mean and interval")
     _add_workers(parser)
+    _add_table(parser)
     return parser, _command("reproduce")
+
+
+def _add_table(parser: Parser) -> None:
+    group = parser.add_argument_group("trust-under-attack")
+    group.add_argument("--rules", metavar="A,B", help="rows of the table; none: all but trusted")
+    group.add_argument(
+        "--levels", metavar="A,B", help="columns: none, an epsilon of dp-gd, global-EPSILON"
+    )
+    group.add_argument("--attacks", metavar="A,B", help="attacks on learning; none: nobody attacks")
+    group.add_argument("--resume", action="store_true", help="keep finished runs in --out, go on")
 
 
 def _shards(_: str) -> tuple[Parser, Callable[[], Action]]:
@@ -235,6 +251,22 @@ def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
         from federation.runs_command import export_runs, list_runs, show_run
 
         return _only("runs", {"list": list_runs, "show": show_run, "export": export_runs})
+
+    return parser, action
+
+
+def _report(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser(
+        "report",
+        "Write report.html, one offline page, from the result.json of a simulate or compare.",
+        "DIR",
+    )
+    parser.add_argument("directory", metavar="DIR", help="--out directory of a run")
+
+    def action() -> Action:
+        from federation.report.page import report
+
+        return report
 
     return parser, action
 
@@ -374,6 +406,7 @@ _PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
     "audit auction": _audit_auction,
     "live": _live,
     "runs": _runs,
+    "report": _report,
     **{command: _deployment(command) for command in DEPLOYMENT},
 }
 

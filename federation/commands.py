@@ -13,7 +13,7 @@ from datasets.errors import DataError
 from federation.attack_console import start_lines
 from federation.checkpoints import keeper_from, settings_to_run
 from federation.console import print_run, round_bar, share_bar
-from federation.details import details_of, ledger_text, trace_of
+from federation.details import Detail, details_of, ledger_text, trace_of
 from federation.flags import UsageError, given, settings_from
 from federation.live.view import View, run_source, watching
 from federation.outputs import fresh, now, repeat_command
@@ -97,27 +97,53 @@ def _simulate(
     finally:
         keeper.close()
     repetitions = _repeat(run, seeds, shown)
-    runs, summary = single_run_entries(run, repetitions)
-    details = details_of(records)
-    if details:
-        runs[0]["trace"] = trace_of(details, runs[0])
-    result = result_of(run.settings, runs, summary, baselines_of(repetitions))
-    result["command"] = repeat_command("simulate", options)
-    fresh(out)
-    picture = draw_run(out, result, run.settings, records, repetitions)
-    write_result(out, result, run)
-    if details:
-        write_text(out / "ledger.jsonl", ledger_text(records))
-    paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
-    paths["model"] = out / "model.npz"
-    place = record_run(options, out, run.settings, runs[0], details, started)
-    print_result(options, result, partial(print_run, result, {**paths, "database": place}))
+    result, details = _result_of_run(options, run, records, repetitions)
+    paths = _write_run(out, result, run, records, repetitions)
+    entry = result["runs"][0]
+    paths["database"] = record_run(options, out, run.settings, entry, details, started)
+    print_result(options, result, partial(print_run, result, paths))
     if len(repetitions) < len(seeds):
         raise Interrupted(
             f"interrupted after {len(repetitions)} of {len(seeds)} seeds: the run, its model and "
             f"what these seeds give are in {out}"
         )
     return 0
+
+
+def _result_of_run(
+    options: argparse.Namespace,
+    run: FederatedRun,
+    records: Sequence[RoundRecord],
+    repetitions: Sequence["Repetition"],
+) -> tuple[dict[str, Any], list[Detail]]:
+    runs, summary = single_run_entries(run, repetitions)
+    details = details_of(records)
+    if details:
+        runs[0]["trace"] = trace_of(details, runs[0])
+    result = result_of(run.settings, runs, summary, baselines_of(repetitions))
+    return result | {"command": repeat_command("simulate", options)}, details
+
+
+def _write_run(
+    out: Path,
+    result: dict[str, Any],
+    run: FederatedRun,
+    records: Sequence[RoundRecord],
+    repetitions: Sequence["Repetition"],
+) -> dict[str, Any]:
+    """Write all files of a run, result.json last: where it is, the others are too."""
+    from federation.report.page import write_report
+
+    fresh(out)
+    paths: dict[str, Any] = {"result": out / "result.json", "rounds": out / "rounds.csv"}
+    paths["picture"] = draw_run(out, result, run.settings, records, repetitions)
+    paths |= _clinics(out, result["runs"][0])
+    paths["report"] = write_report(out, result)
+    paths["model"] = out / "model.npz"
+    if ledger := ledger_text(records):
+        write_text(out / "ledger.jsonl", ledger)
+    write_result(out, result, run)
+    return paths
 
 
 def check_classes(settings: Settings) -> None:
@@ -169,8 +195,20 @@ def reproduce(options: argparse.Namespace) -> int:
         from federation.market_commands import reproduce_market
 
         return reproduce_market(options)
+    if what == "trust-under-attack":
+        from federation.trust_commands import reproduce_trust
+
+        return reproduce_trust(options)
+    if options.rules or options.levels or options.attacks or options.resume:
+        raise UsageError(
+            f"--rules, --levels, --attacks and --resume are of trust-under-attack, not {what}"
+        )
     if what == "privacy-table":
         return _reproduce_table(options)
+    if what == "shared-noise":
+        from federation.shared_noise_command import reproduce_shared_noise
+
+        return reproduce_shared_noise(options)
     if what == "privacy-mechanisms":
         return _reproduce_mechanisms(options)
     options.preset = options.preset or "paper-std"
@@ -201,8 +239,10 @@ REPRODUCIBLE = (
     "privacy-fig4",
     "privacy-table",
     "privacy-mechanisms",
+    "shared-noise",
     "market-fig4",
     "market-fig5",
+    "trust-under-attack",
 )
 
 
@@ -354,6 +394,15 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
             tell(record)
 
     return call
+
+
+def _clinics(out: Path, entry: dict[str, Any]) -> dict[str, Path]:
+    """Draw each clinic over time where clinics are selected."""
+    if "trust" not in entry["rounds"][-1]:
+        return {}
+    from federation.trust_figures import draw_clinics_of
+
+    return {"clinics": draw_clinics_of(out, entry)}
 
 
 def draw_run(

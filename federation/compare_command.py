@@ -15,6 +15,7 @@ from federation.database.store import ResultsStore
 from federation.flags import UsageError, given, read_config
 from federation.live.view import comparison_source, watching
 from federation.outputs import database_of, fresh, repeat_command
+from federation.report.page import write_report
 from federation.results import to_json, write_rounds, write_text
 from server.errors import RunFailed
 from strategies.learning.task import federation_of
@@ -133,6 +134,7 @@ def _write(
 
         paths["rounds"] = write_rounds(out, result["runs"])
         paths["picture"] = draw_comparison(out, result, swept[0][0] if swept else None)
+    paths["report"] = write_report(out, result)
     write_text(out / "result.json", to_json(result))
     return {"result": out / "result.json"} | paths
 

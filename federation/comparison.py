@@ -170,6 +170,7 @@ class Comparison:
         return {
             "strategy": settings.strategy,
             "cell": entry["cell"],
+            "swept": dict(cells[0].swept),
             "settings": settings.shown(),
             "floors": {} if settings.is_market else floors_of(settings),
             "baselines": self._baselines(cells),

@@ -21,6 +21,7 @@ from federation.market_reproduce import COMPARED, market_figure
 from federation.market_runs import entries_of, summary_of_markets
 from federation.outputs import fresh, now, repeat_command
 from federation.recording import check_database, record_run
+from federation.report.page import write_report
 from federation.results import UNFINISHED_ROUNDS, to_json, write_rounds, write_text
 from federation.runner import run_market_one
 from federation.tracking import tracked, trackers_from
@@ -169,6 +170,7 @@ def _write(out: Path, result: dict[str, Any], outcome: MarketOutcome) -> dict[st
     paths["picture"] = draw_market(entry | {"settings": result["settings"]}, rows, out)
     if outcome.ledger.snapshot is not None:
         paths["twin"] = draw_twin(outcome.settings, outcome.ledger.snapshot, out / "twin.png")
+    paths["report"] = write_report(out, result)
     write_text(paths["result"], to_json(result))
     return paths
 
