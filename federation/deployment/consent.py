@@ -8,7 +8,7 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
 from clients.clinic import clinic_of
-from clients.ledger_mod import as_asked, data_name
+from clients.ledger_mod import as_asked, data_name, upload_number
 from clients.messages import clinic_settings, record_of, round_of
 from datasets.errors import DataError
 from federation.deployment.policy import Policy
@@ -52,7 +52,8 @@ class Consent:
             objection = self.policy.objection(settings)
             if objection is not None:
                 raise Refused(f"outside this client's policy: {objection}")
-            if message.metadata.message_type == "train" and not settings.is_market:
+            kind = message.metadata.message_type.partition(".")[0]
+            if kind == "train" and not settings.is_market:
                 self._charge(message, context, settings)
         except (SettingsError, DataError) as fault:
             raise Refused(str(fault)) from fault
@@ -79,7 +80,8 @@ class Consent:
                     f"outside this client's policy: epsilon {one:.4g} of one upload is more than "
                     f"{policy.max_epsilon_per_round:g} at delta {policy.delta:g}"
                 )
-            mu, sampled = upload_cost(asked, smallest, clinic.norm_bound)
+            number = upload_number(message, context)
+            mu, sampled = upload_cost(asked, smallest, clinic.norm_bound, number)
             mus = {} if sampled else {"server": mu}
         broadcast = sha256(record_of(message, ArrayRecord)[MODEL].data).hexdigest()
         server_round = round_of(record_of(message, ConfigRecord))

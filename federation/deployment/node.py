@@ -160,6 +160,8 @@ def node_config(node: Node) -> dict[str, Any]:
     }
     if node.data is not None:
         config["data-path"] = str(node.data.absolute())
+    if "none" in node.policy.mechanisms:
+        config["allow-no-noise"] = True
     if node.seeded_noise:
         config["allow-seeded-noise"] = True
     return config
