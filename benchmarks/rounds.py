@@ -71,7 +71,12 @@ def measure(scratch: Path, settings: Settings) -> Iterator[tuple[str, list[float
         with stock_nodes(scratch, stock, inner):
             yield "stock", timed(control, stock_bundle(scratch), settings)
         with own_nodes(scratch, own, server.port):
-            both = altered(scratch / "both", "server/federation.py", "not deployed or", "True or")
+            both = altered(
+                scratch / "both",
+                "server/federation.py",
+                "rated = not deployed",
+                "rated = True",
+            )
             yield "ours, both phases", timed(control, both, settings)
             yield "ours", timed(control, build_bundle(), settings)
         control.close()
@@ -100,7 +105,7 @@ def stock_bundle(scratch: Path) -> Bundle:
     """Return the bundle with Flower's own grid and an evaluation phase every round."""
     copy = scratch / "stock"
     altered(copy, "server/app.py", "grid = PromptGrid(grid)", "pass")
-    return altered(copy, "server/federation.py", "not deployed or", "True or")
+    return altered(copy, "server/federation.py", "rated = not deployed", "rated = True")
 
 
 def altered(copy: Path, path: str, old: str, new: str) -> Bundle:

@@ -122,7 +122,9 @@ def evaluate(message: Message, context: Context) -> Message:
     clinic = clinic_of(context, settings)
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
     keep_evaluation(clinic, weights, settings, context)
-    content = RecordDict(
-        {"metrics": MetricRecord({"num-examples": public_weight(clinic, settings)})}
-    )
-    return Message(content, reply_to=message)
+    metrics = MetricRecord({"num-examples": public_weight(clinic, settings)})
+    if settings.rates_slices:
+        from clients.slice_rating import rate_slices
+
+        metrics.update(rate_slices(context, settings, weights))
+    return Message(RecordDict({"metrics": metrics}), reply_to=message)

@@ -1,6 +1,6 @@
 """One table cut for a federation: the held-out set of the server and the shard of each clinic."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -8,18 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datasets import load_table
+from datasets.errors import DataError
 from datasets.partition import partition
+from datasets.seeding import Purpose, generator
 from datasets.split import holdout
 from datasets.table import Table
 
 
 @dataclass(frozen=True)
 class FederatedTable:
-    """A table with row numbers of the held-out set and of every clinic's shard."""
+    """A table with row numbers of the held-out set, every clinic's shard and a public slice."""
 
     table: Table
     test: NDArray[np.int64]
     shards: tuple[NDArray[np.int64], ...]
+    public: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def train(self) -> NDArray[np.int64]:
@@ -44,11 +47,13 @@ def cut(
     test_fraction: float = 0.2,
     split: str = "record",
     unit: str = "record",
+    public: int = 0,
 ) -> FederatedTable:
     """Hold out a test set, then partition the rest among ``clients``.
 
     Parameters are those of :func:`datasets.split.holdout` and
-    :func:`datasets.partition.partition`; every choice is a function of ``seed``.
+    :func:`datasets.partition.partition`; every choice is a function of ``seed``. Before the
+    partition ``public`` random records are set aside that everybody may see.
 
     Raises
     ------
@@ -56,6 +61,7 @@ def cut(
         When the table cannot be cut as asked.
     """
     train, test = holdout(table, test_fraction, split, seed)
+    train, shown = _set_aside(train, public, seed)
     parts = partition(
         table.take(train),
         clients,
@@ -66,7 +72,20 @@ def cut(
         sizes=sizes or None,
         unit=unit,
     )
-    return FederatedTable(table, test, tuple(train[part] for part in parts))
+    return FederatedTable(table, test, tuple(train[part] for part in parts), shown)
+
+
+def _set_aside(
+    train: NDArray[np.int64], public: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if not public:
+        return train, np.zeros(0, np.int64)
+    if public >= len(train):
+        raise DataError(
+            f"{public} public records of {len(train)} leave nothing to train on: set aside fewer"
+        )
+    shown = np.sort(generator(seed, Purpose.PUBLIC).permutation(train)[:public])
+    return np.setdiff1d(train, shown, assume_unique=True), shown
 
 
 @lru_cache(maxsize=4)

@@ -15,6 +15,7 @@ class Purpose(IntEnum):
 
     HOLDOUT = int.from_bytes(b"hold")
     PARTITION = int.from_bytes(b"part")
+    PUBLIC = int.from_bytes(b"publ")
 
 
 def generator(seed: int, purpose: Purpose) -> np.random.Generator:

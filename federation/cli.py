@@ -6,6 +6,7 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 
 from federation.flags import Help, Parser, UsageError, add_settings, fail
+from federation.live.view import add_live_flags, add_port
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
@@ -23,6 +24,8 @@ Federations of parties that do not trust each other, on Flower.
   {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
                                market-fig5 of the papers
   {prog} shards [flags]        write each clinic's own data file, for separate machines
+  {prog} live DIR              play a finished run back on a local page (simulate and
+                               compare --live: while it goes)
   {prog} predict --model DIR FILE   diagnose new records with a trained model
   {prog} audit privacy         attack a mechanism: does it keep what it claims?
   {prog} audit auction         search for lies that pay, with the server's checks on and off
@@ -31,6 +34,7 @@ Federations of parties that do not trust each other, on Flower.
   {prog} client --keys DIR     run a client with this machine's own data
   {prog} submit [flags]        send a run to a server
   {prog} doctor --keys DIR     check keys, clocks, ports, versions, data
+  {prog} report DIR            one offline HTML page of a run or a comparison
   {prog} runs list             the runs in the results databases under runs/; runs show N,
                                runs export --out DIR; runs show --ledger F: privacy spent
   {prog} test                  the test suite
@@ -41,7 +45,18 @@ Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 inte
 Action = Callable[[Namespace], int]
 _WHAT = "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4 or market-fig5"
 DEPLOYMENT = ("keys", "server", "client", "submit", "doctor")
-COMMANDS = ("simulate", "compare", "reproduce", "shards", "predict", "audit", "runs", *DEPLOYMENT)
+COMMANDS = (
+    "simulate",
+    "compare",
+    "live",
+    "reproduce",
+    "shards",
+    "predict",
+    "audit",
+    "runs",
+    "report",
+    *DEPLOYMENT,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -115,6 +130,7 @@ def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
         metavar="NAME,...",
         help="log every round to tensorboard, mlflow or wandb-offline, below --out",
     )
+    add_live_flags(parser)
     return parser, _command("simulate")
 
 
@@ -137,6 +153,7 @@ def _compare(_: str) -> tuple[Parser, Callable[[], Action]]:
     _add_seeds(parser, "10", "paired seeds of each cell")
     _add_workers(parser)
     _add_database(parser)
+    add_live_flags(parser)
     parser.add_argument(
         "--resume", action="store_true", help="keep the finished runs of this comparison, go on"
     )
@@ -186,6 +203,19 @@ def _predict(_: str) -> tuple[Parser, Callable[[], Action]]:
     return parser, action
 
 
+def _live(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser("live", "Play a finished run back on a local page, until Ctrl-C.", "DIR")
+    parser.add_argument("directory", metavar="DIR", help="--out of a run or a comparison")
+    add_port(parser)
+
+    def action() -> Action:
+        from federation.live.command import play
+
+        return play
+
+    return parser, action
+
+
 def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser = _parser(
         "runs",
@@ -207,6 +237,22 @@ def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
         from federation.runs_command import export_runs, list_runs, show_run
 
         return _only("runs", {"list": list_runs, "show": show_run, "export": export_runs})
+
+    return parser, action
+
+
+def _report(_: str) -> tuple[Parser, Callable[[], Action]]:
+    parser = _parser(
+        "report",
+        "Write report.html, one offline page, from the result.json of a simulate or compare.",
+        "DIR",
+    )
+    parser.add_argument("directory", metavar="DIR", help="--out directory of a run")
+
+    def action() -> Action:
+        from federation.report.page import report
+
+        return report
 
     return parser, action
 
@@ -344,7 +390,9 @@ _PARSERS: dict[str, Callable[[str], tuple[Parser, Callable[[], Action]]]] = {
     "predict": _predict,
     "audit": _audit,
     "audit auction": _audit_auction,
+    "live": _live,
     "runs": _runs,
+    "report": _report,
     **{command: _deployment(command) for command in DEPLOYMENT},
 }
 

@@ -13,8 +13,9 @@ from datasets.errors import DataError
 from federation.attack_console import start_lines
 from federation.checkpoints import keeper_from, settings_to_run
 from federation.console import print_run, round_bar, share_bar
-from federation.details import details_of, trace_of
+from federation.details import Detail, details_of, ledger_text, trace_of
 from federation.flags import UsageError, given, settings_from
+from federation.live.view import View, run_source, watching
 from federation.outputs import fresh, now, repeat_command
 from federation.recording import check_database, record_run
 from federation.results import (
@@ -64,8 +65,20 @@ def simulate(options: argparse.Namespace) -> int:
         from federation.ledgers import check_ledger
 
         check_ledger(settings.ledger)
-    shown = options.quiet or options.json
     check_database(options, out)
+    with watching(options, out, run_source(settings)) as live:
+        return _simulate(options, settings, seeds, out, trackers, live)
+
+
+def _simulate(
+    options: argparse.Namespace,
+    settings: Settings,
+    seeds: list[int],
+    out: Path,
+    trackers: tuple[str, ...],
+    live: View,
+) -> int:
+    shown = options.quiet or options.json
     if not shown:
         sys.stderr.writelines(f"{line}\n" for line in start_lines(settings))
     keeper = keeper_from(options, settings, out)
@@ -73,7 +86,8 @@ def simulate(options: argparse.Namespace) -> int:
     started = now()
     try:
         with round_bar(settings, shown) as show, tracked(trackers, settings, out) as log:
-            run = run_one(settings, all_of(records.append, show, log), keeper)
+            run = run_one(settings, all_of(records.append, show, log, live.round), keeper)
+        live.say("all rounds done; now the figures beside it")
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {keep_rounds(out, settings, records)}") from None
     except RunFailed as stop:
@@ -83,25 +97,52 @@ def simulate(options: argparse.Namespace) -> int:
     finally:
         keeper.close()
     repetitions = _repeat(run, seeds, shown)
-    runs, summary = single_run_entries(run, repetitions)
-    details = details_of(records)
-    if details:
-        runs[0]["trace"] = trace_of(details, runs[0])
-    result = result_of(run.settings, runs, summary, baselines_of(repetitions))
-    result["command"] = repeat_command("simulate", options)
-    fresh(out)
-    picture = draw_run(out, result, run.settings, records, repetitions)
-    write_result(out, result, run)
-    paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
-    paths["model"] = out / "model.npz"
-    place = record_run(options, out, run.settings, runs[0], details, started)
-    print_result(options, result, partial(print_run, result, {**paths, "database": place}))
+    result, details = _result_of_run(options, run, records, repetitions)
+    paths = _write_run(out, result, run, records, repetitions)
+    entry = result["runs"][0]
+    paths["database"] = record_run(options, out, run.settings, entry, details, started)
+    print_result(options, result, partial(print_run, result, paths))
     if len(repetitions) < len(seeds):
         raise Interrupted(
             f"interrupted after {len(repetitions)} of {len(seeds)} seeds: the run, its model and "
             f"what these seeds give are in {out}"
         )
     return 0
+
+
+def _result_of_run(
+    options: argparse.Namespace,
+    run: FederatedRun,
+    records: Sequence[RoundRecord],
+    repetitions: Sequence["Repetition"],
+) -> tuple[dict[str, Any], list[Detail]]:
+    runs, summary = single_run_entries(run, repetitions)
+    details = details_of(records)
+    if details:
+        runs[0]["trace"] = trace_of(details, runs[0])
+    result = result_of(run.settings, runs, summary, baselines_of(repetitions))
+    return result | {"command": repeat_command("simulate", options)}, details
+
+
+def _write_run(
+    out: Path,
+    result: dict[str, Any],
+    run: FederatedRun,
+    records: Sequence[RoundRecord],
+    repetitions: Sequence["Repetition"],
+) -> dict[str, Any]:
+    """Write all files of a run, result.json last: where it is, the others are too."""
+    from federation.report.page import write_report
+
+    fresh(out)
+    paths: dict[str, Any] = {"result": out / "result.json", "rounds": out / "rounds.csv"}
+    paths["picture"] = draw_run(out, result, run.settings, records, repetitions)
+    paths["report"] = write_report(out, result)
+    paths["model"] = out / "model.npz"
+    if ledger := ledger_text(records):
+        write_text(out / "ledger.jsonl", ledger)
+    write_result(out, result, run)
+    return paths
 
 
 def check_classes(settings: Settings) -> None:

@@ -13,7 +13,9 @@ from federation.comparison import Comparison
 from federation.console import print_comparison, share_bar
 from federation.database.store import ResultsStore
 from federation.flags import UsageError, given, read_config
+from federation.live.view import comparison_source, watching
 from federation.outputs import database_of, fresh, repeat_command
+from federation.report.page import write_report
 from federation.results import to_json, write_rounds, write_text
 from server.errors import RunFailed
 from strategies.learning.task import federation_of
@@ -31,13 +33,24 @@ def compare(options: argparse.Namespace) -> int:
     if not options.resume and (out / "result.json").exists():
         raise UsageError(f"--out {out}: holds results: name another, or --resume a comparison")
     check_grid(grid)
-    quiet = options.quiet or options.json
     with ResultsStore(database_of(options, out)) as store:
         comparison = Comparison(grid, store)
         comparison.take_over(options.resume)
-        _run(comparison, options, quiet)
-        result = comparison.result(repeat_command("compare", options))
-        place = store.shown
+        shown = comparison_source(
+            [(cell.settings.strategy, dict(cell.swept)) for cell in grid],
+            list(comparison.entries.values()),
+            grid[0].settings,
+            options.workers,
+        )
+        with watching(options, out, shown) as comparison.view:
+            return _carry_out(comparison, options, out)
+
+
+def _carry_out(comparison: Comparison, options: argparse.Namespace, out: Path) -> int:
+    grid, quiet = comparison.grid, options.quiet or options.json
+    _run(comparison, options, quiet)
+    result = comparison.result(repeat_command("compare", options))
+    place = comparison.store.shown
     if not result["runs"]:
         raise RunFailed(f"all {len(grid)} runs failed: {result['failed'][0]['reason']}")
     paths = _write(out, result, grid[0].swept) | {"database": place}
@@ -121,6 +134,7 @@ def _write(
 
         paths["rounds"] = write_rounds(out, result["runs"])
         paths["picture"] = draw_comparison(out, result, swept[0][0] if swept else None)
+    paths["report"] = write_report(out, result)
     write_text(out / "result.json", to_json(result))
     return {"result": out / "result.json"} | paths
 

@@ -15,6 +15,7 @@ from federation.database.rows import DONE, FAILED, Finished
 from federation.database.store import ResultsStore
 from federation.fingerprint import all_versions, difference, key_of
 from federation.flags import UsageError
+from federation.live.view import View
 from federation.market_runs import summary_of_markets
 from federation.parallel import map_parallel
 from federation.repeat import metrics_in
@@ -40,6 +41,8 @@ class Comparison:
         ``{key: entry}`` of the runs that are finished.
     failures : dict of str
         ``{key: reason}`` of those that failed now; a resumed comparison tries them again.
+    view : View
+        Told of every run as it ends.
     """
 
     grid: Sequence[Cell]
@@ -47,6 +50,7 @@ class Comparison:
     entries: dict[str, Entry] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     baselines: dict[Settings, Mapping[str, Any]] = field(default_factory=dict)
+    view: View = field(default_factory=View)
 
     def __post_init__(self) -> None:
         """Fingerprint every cell."""
@@ -143,8 +147,10 @@ class Comparison:
         for done, key in zip(found, keys, strict=True):
             if done.failure:
                 self.failures[key] = f"{done.cell}: {done.failure}"
+                self.view.failed(done.cell.settings.strategy, dict(done.cell.swept))
             else:
                 self.entries[key] = done.entry
+                self.view.finished(done.entry)
 
     def _changed(self) -> str:
         """Return in words what the most similar run in the database has of its own."""
@@ -164,6 +170,7 @@ class Comparison:
         return {
             "strategy": settings.strategy,
             "cell": entry["cell"],
+            "swept": dict(cells[0].swept),
             "settings": settings.shown(),
             "floors": {} if settings.is_market else floors_of(settings),
             "baselines": self._baselines(cells),

@@ -4,6 +4,7 @@ A *detail* is what :meth:`strategies.wrappers.base.StrategyWrapper.round_details
 round, with its number under ``round``.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from strategies.market.run import MarketRun
 Detail = Mapping[str, Any]
 MOST_POINTS = 100
 """Rounds of a trace: a picture of a thousand points shows no more than one of a hundred."""
+HONEST = "honest"
 _DIGITS = 6
 _MARKET_KINDS = {"type1": "type 1", "type2": "type 2", "type3": "type 3"}
 _MARKET_ATTACKERS = ("type 2", "type 3")
@@ -22,6 +24,21 @@ _MARKET_ATTACKERS = ("type 2", "type 3")
 def details_of(records: Iterable[RoundRecord]) -> list[Detail]:
     """Return the details of the rounds of a run in which layers did anything."""
     return [{**record.details, "round": record.round} for record in records if record.details]
+
+
+def ledger_text(records: Iterable[RoundRecord]) -> str:
+    """Return what layers did in every round as JSON lines, with whose upload was used."""
+    rows = [
+        {
+            "round": record.round,
+            "merged": [name.removeprefix("partition:") for name in record.sizes],
+            "uploaded": [name.removeprefix("partition:") for name in record.uploaded],
+            **record.details,
+        }
+        for record in records
+        if record.details
+    ]
+    return "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
 
 
 def details_of_market(run: MarketRun, place: int = 0) -> list[Detail]:
@@ -67,9 +84,10 @@ def kinds_of(entry: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
         A run's entry in result.json. Strategies never see this: it is the experimenter's.
     """
     attackers = (entry.get("attack") or {}).get("attackers", [])
+    hostile = entry["cell"].get("attack") != "none"
     devices = (entry.get("market") or {}).get("devices", {})
     kinds = {
-        name: (_MARKET_KINDS[kind], _MARKET_KINDS[kind] in _MARKET_ATTACKERS)
+        name: (_MARKET_KINDS[kind], hostile and _MARKET_KINDS[kind] in _MARKET_ATTACKERS)
         for kind, names in devices.items()
         for name in names
     } | {name: ("attacker", True) for name in attackers}
@@ -83,8 +101,8 @@ def trace_of(details: Sequence[Detail], entry: Mapping[str, Any]) -> dict[str, A
     -------
     dict
         ``rounds``, ``reputations`` ``{name: [R or None]}``, ``wins`` ``{name: rounds won}``,
-        ``paid`` ``{name: micro-credits}``, ``kinds`` ``{name: kind}`` and ``attackers``; empty
-        without details.
+        ``paid`` ``{name: micro-credits}``, ``kinds`` ``{name: kind}``, ``attackers`` and
+        ``by_kind`` ``{kind: {participants, wins, paid}}``; empty without details.
     """
     if not details:
         return {}
@@ -113,7 +131,28 @@ def trace_of(details: Sequence[Detail], entry: Mapping[str, Any]) -> dict[str, A
         "paid": {name: paid[name] for name in order} if paid else {},
         "kinds": {name: kind for name, (kind, _) in kinds.items()},
         "attackers": [name for name, (_, attacks) in kinds.items() if attacks],
+        "by_kind": _by_kind(order, kinds, wins, paid) if paid else {},
     }
+
+
+def _by_kind(
+    names: Sequence[str],
+    kinds: Mapping[str, tuple[str, bool]],
+    wins: Mapping[str, int],
+    paid: Mapping[str, int],
+) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for name in sorted({*names, *kinds}, key=lambda name: (kind_of(kinds, name), _natural(name))):
+        row = found.setdefault(kind_of(kinds, name), {"participants": 0, "wins": 0, "paid": 0})
+        row["participants"] += 1
+        row["wins"] += wins.get(name, 0)
+        row["paid"] += paid.get(name, 0)
+    return found
+
+
+def kind_of(kinds: Mapping[str, tuple[str, bool]], name: str) -> str:
+    """Return what somebody is: who is not known to attack is honest."""
+    return kinds.get(name, (HONEST, False))[0]
 
 
 def _named(detail: Detail) -> set[str]:

@@ -14,12 +14,14 @@ from federation.console import share_bar
 from federation.details import details_of, trace_of
 from federation.fingerprint import all_versions
 from federation.flags import UsageError, given, read_config
+from federation.live.view import View, run_source, watching
 from federation.market_console import market_bar, print_market, print_markets
 from federation.market_figures import draw_market
 from federation.market_reproduce import COMPARED, market_figure
 from federation.market_runs import entries_of, summary_of_markets
 from federation.outputs import fresh, now, repeat_command
 from federation.recording import check_database, record_run
+from federation.report.page import write_report
 from federation.results import UNFINISHED_ROUNDS, to_json, write_rounds, write_text
 from federation.runner import run_market_one
 from federation.tracking import tracked, trackers_from
@@ -38,13 +40,28 @@ def simulate_market(options: argparse.Namespace, settings: Settings) -> int:
     check_data(settings)
     check_database(options, out)
     trackers = trackers_from(options.track)
+    with watching(options, out, run_source(settings)) as live:
+        return _simulate(options, settings, seeds, out, trackers, live)
+
+
+def _simulate(
+    options: argparse.Namespace,
+    settings: Settings,
+    seeds: list[int],
+    out: Path,
+    trackers: tuple[str, ...],
+    live: View,
+) -> int:
     quiet = options.quiet or options.json
     keeper = keeper_from(options, settings, out)
     started = now()
     records: list[RoundRecord] = []
     try:
         with market_bar(settings, quiet) as show, tracked(trackers, settings, out) as log:
-            outcome = run_market_one(settings, all_of(records.append, show, log), keeper)
+            outcome = run_market_one(
+                settings, all_of(records.append, show, log, live.round), keeper
+            )
+        live.say("all rounds done; now the figures beside it")
     except KeyboardInterrupt:
         raise Interrupted(f"interrupted {_keep(out, settings, records)}") from None
     finally:
@@ -153,6 +170,7 @@ def _write(out: Path, result: dict[str, Any], outcome: MarketOutcome) -> dict[st
     paths["picture"] = draw_market(entry | {"settings": result["settings"]}, rows, out)
     if outcome.ledger.snapshot is not None:
         paths["twin"] = draw_twin(outcome.settings, outcome.ledger.snapshot, out / "twin.png")
+    paths["report"] = write_report(out, result)
     write_text(paths["result"], to_json(result))
     return paths
 

@@ -30,6 +30,8 @@ _OUTPUT_ONLY = (
     "database",
     "quiet",
     "json",
+    "live",
+    "live_port",
     "checkpoint",
     "resume",
     "workers",

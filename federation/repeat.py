@@ -16,6 +16,8 @@ from strategies.learning.recognition import RATES, Recognition, confusion_names
 from strategies.learning.task import Judgement
 from strategies.secure_settings import in_the_open
 from strategies.settings import Settings
+from strategies.trust_settings import GROUP as TRUST
+from strategies.trust_settings import SHARED
 
 METRICS = ("accuracy", "loss", "sensitivity", "specificity", "auc")
 """Of a diagnosis."""
@@ -78,8 +80,9 @@ def of_run(run: FederatedRun) -> Repetition:
 
 
 def _plain(settings: Settings) -> Settings:
-    """Return the same schedule without clip, noise, attack, budget or price."""
+    """Return the same schedule without clip, noise, attack, selection, budget or price."""
     free: dict[str, Any] = {
+        **_indifferent(),
         "attack": NOBODY,
         "max_epsilon": 0.0,
         "price_per_epsilon": 0,
@@ -88,6 +91,14 @@ def _plain(settings: Settings) -> Settings:
         **in_the_open(),
     }
     return settings.changed(privacy="none", noise="seeded", byzantine=0, **free)
+
+
+def _indifferent() -> dict[str, Any]:
+    """Return the defaults of all settings that choose among clinics: everybody takes part."""
+    chosen = [item for item in fields(Settings) if item.metadata["group"] == TRUST]
+    return {item.name: item.default for item in chosen} | {
+        item.name: item.default for item in fields(Settings) if item.name in SHARED
+    }
 
 
 def baseline_settings(settings: Settings) -> Settings:
@@ -111,8 +122,8 @@ def _unread(name: str, group: str) -> bool:
 def _own(
     settings: Settings, clinics: Cohort, plain: Outcome
 ) -> tuple[Judgement, tuple[float, ...]]:
-    plainly = settings.aggregation == "fedavg" and not attackers_of(settings)
-    plainly = plainly and not settings.secure
+    everybody = settings.selection == settings.auction == "none" and not settings.secure
+    plainly = everybody and settings.aggregation == "fedavg" and not attackers_of(settings)
     if plainly and settings.noise == "seeded":
         if not settings.private:
             return plain.diagnoses[0], tuple(float(value) for value in plain.accuracy[:, 0])

@@ -21,7 +21,7 @@ from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from server.secure_replies import secure_judges
 from server.state.keeper import NOTHING_KEPT, Keeper
-from server.trust import selects
+from server.trust import SliceJudge, selects, slices_of
 from server.upload_judge import upload_judge
 from strategies.learning.task import dimension_of, feature_map, federation_of, judge
 from strategies.privacy.certified import CertifiedRelease
@@ -120,16 +120,16 @@ def run_federation(
     layers = build_strategy(settings, registry)
     if settings.secure:
         layers = SecureAggregation(layers, settings, dimension, partitions_of(registry))
-    if settings.price_per_epsilon:
-        layers = sells_uploads(layers, settings, registry)
+    if settings.auction != "none":
+        layers = sells_uploads(layers, settings, registry, dimension)
     if settings.selection != "none":
         layers = selects(layers, settings, registry, dimension)
     strategy = wrap(layers)
     bound = norm_bound(strategy, settings, registry.smallest_shard, dimension)
     judges: dict[str, Judge] = {
         "train": upload_judge(settings, TrainJudge(MODEL, dimension, bound)),
-        "evaluate": judge_evaluate,
-        OFFER: ClinicOfferJudge(settings),
+        "evaluate": SliceJudge(slices_of(settings)) if settings.rates_slices else judge_evaluate,
+        OFFER: ClinicOfferJudge(settings, dimension),
     }
     if settings.secure:
         judges |= secure_judges(len(registry), dimension, settings.modulus_bits)

@@ -15,6 +15,7 @@ from datasets.carrada.payload import Payload, encode
 from datasets.carrada.scene import Scene
 from server.loop import RoundRecord
 from strategies.twin.fusion import Twin
+from strategies.twin.table import object_table
 from strategies.wrappers.digital_twin import DigitalTwin
 from strategies.wrappers.knapsack_auction import AuctionRound, KnapsackAuction
 from strategies.wrappers.payload_medium import PayloadMedium, scene_of_payload
@@ -117,6 +118,7 @@ class MarketLedger:
                 },
                 "promised": sold.promised,
                 "delivered": [name(node) for node in self.twin.delivered().nodes],
+                **self._shown(),
                 "paid": sold.paid,
                 "overbooked": list(sold.overbooked),
                 "ratings": {name(node): list(bits) for node, bits in self.twin.ratings.items()},
@@ -126,6 +128,23 @@ class MarketLedger:
             }
         )
         self._consider(record.round, rated)
+
+    def _shown(self) -> dict[str, Any]:
+        """Return what each device delivered: its cubes as bits; of payloads also the objects."""
+        name, found = self.twin.name, self.twin.delivered()
+        powers = 1 << np.arange(found.covers.shape[0], dtype=np.int64)
+        bits = (powers @ found.covers).tolist()
+        shown: dict[str, Any] = {
+            "covers": {name(node): int(n) for node, n in zip(found.nodes, bits, strict=True)}
+        }
+        if isinstance(self.twin.medium, PayloadMedium):
+            shown["objects"] = {
+                name(node): _rounded(object_table(scene.objects))
+                for node, scene in self.twin.deliveries.items()
+            }
+            if found.nodes:
+                shown["twin"] = _rounded(self.twin.medium.twin.table())
+        return shown
 
     def text(self) -> str:
         """Return the ledger as JSON lines."""
@@ -164,3 +183,9 @@ class MarketLedger:
         mean = (alike.sum(axis=1) - np.diag(alike)) / (len(at) - 1)
         own = [self.twin.name(found.nodes[place]) == who for place in at]
         return float(np.delete(mean, np.flatnonzero(own)).mean() - mean[own].mean())
+
+
+def _rounded(table: NDArray[np.float64]) -> list[list[float]]:
+    """Return label, range (m), azimuth (rad) and speed (m/s) of objects, to millimetres."""
+    rows: list[list[float]] = table[:, :4].round(3).tolist()
+    return rows

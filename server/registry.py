@@ -4,7 +4,7 @@ A client is its key: the fingerprint of the public key that Flower authenticated
 partition number where clients are simulated. ``node_id`` is only where it can be reached now.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -98,3 +98,13 @@ def identity_of(public_key: bytes, partition: int) -> str:
     if public_key:
         return f"key:{sha256(public_key).hexdigest()}"
     return f"partition:{partition}"
+
+
+def names_of(registry: Registry) -> Callable[[int], str]:
+    """Return the lasting name of a node: the identity it enrolled with."""
+
+    def name(node: int) -> str:
+        participant = registry.at(node)
+        return f"node:{node}" if participant is None else participant.identity
+
+    return name

@@ -103,7 +103,7 @@ def _round(record: RoundRecord) -> dict[str, Any]:
 
 def _market(run: FederatedRun) -> dict[str, Any]:
     """Return what the uploads cost, micro-credits; empty where nobody sells."""
-    if not run.settings.price_per_epsilon:
+    if run.settings.auction == "none":
         return {}
     bought = [record.metrics for record in run.rounds[1:]]
     return {

@@ -11,6 +11,7 @@ from strategies.setting_fields import SettingsError, setting
 
 if TYPE_CHECKING:
     from strategies.market import MarketSettings
+    from strategies.reputation import ReputationSettings
     from strategies.settings import Settings
 
 GROUP = "market"
@@ -25,6 +26,7 @@ TYPES = 3
 AXES = 3
 MAX_CUBES = 63
 MAX_WEATHER = 1.5
+MARKET_CHANNELS = 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,12 @@ class MarketFields:
     cubes: str = setting(
         "2x2x2", GROUP, "slices of the twin along range x azimuth x Doppler, or their number K"
     )
-    channels: int = setting(20, GROUP, "B, channels on offer in a round", minimum=1)
+    channels: int = setting(
+        0,
+        GROUP,
+        "B, channels on offer in a round; 0: 20 on a market, enough for every clinic among clinics",
+        minimum=0,
+    )
     cover: float = setting(
         0.3, GROUP, "probability that a device covers a cube in a round", minimum=0.0
     )
@@ -161,7 +168,7 @@ def market_of(settings: "Settings") -> "MarketSettings":
         When the mechanism refuses a value.
     """
     from strategies.market import MarketError, MarketSettings
-    from strategies.reputation import ReputationError, ReputationSettings
+    from strategies.reputation import ReputationError
 
     ranges, azimuths, dopplers = cubes_of(settings)
     try:
@@ -177,16 +184,32 @@ def market_of(settings: "Settings") -> "MarketSettings":
             attack=attack_rates(settings),
             pair_rule="coin" if settings.pair_rule == "coin" else "reputation",
             discount=settings.discount == "reputation",
-            reputation=ReputationSettings(
-                positive_weight=settings.omega,
-                negative_weight=1.0 - settings.omega,
-                base_rate=settings.alpha,
-                fading=settings.z,
-                threshold=settings.theta,
-                window=settings.window,
-            ),
+            reputation=reputation_of(settings),
         )
     except (MarketError, ReputationError) as fault:
+        raise SettingsError(str(fault)) from fault
+
+
+def reputation_of(settings: "Settings") -> "ReputationSettings":
+    """Return the constants of reputations by ratings.
+
+    Raises
+    ------
+    SettingsError
+        When the mechanism refuses a value.
+    """
+    from strategies.reputation import ReputationError, ReputationSettings
+
+    try:
+        return ReputationSettings(
+            positive_weight=settings.omega,
+            negative_weight=1.0 - settings.omega,
+            base_rate=settings.alpha,
+            fading=settings.z,
+            threshold=settings.theta,
+            window=settings.window,
+        )
+    except ReputationError as fault:
         raise SettingsError(str(fault)) from fault
 
 

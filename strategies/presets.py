@@ -15,6 +15,7 @@ from strategies.market_presets import (
 from strategies.secure_settings import SHARED_NOISE
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
+from strategies.trust_presets import selecting_defaults
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "global-dp": (
@@ -46,6 +47,20 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "dp-sgd": (
         "Opacus' engine with Poisson sampling in each clinic",
         {"privacy": "dp-sgd", "aggregation": "fedavg"},
+    ),
+    "reputation": (
+        "dp-gd, and only clinics take part whose noised uploads are likely those of an honest one",
+        {"privacy": "dp-gd", "aggregation": "fedavg", "selection": "reputation"},
+    ),
+    "trusted": (
+        "the same, and an auction buys the uploads of eight of them in a round, at reputation "
+        "times value",
+        {
+            "privacy": "dp-gd",
+            "aggregation": "fedavg",
+            "selection": "reputation",
+            "auction": "knapsack",
+        },
     ),
     "shared-noise": (
         "dp-gd under secure aggregation: the server sees only sums, so clinics share the noise",
@@ -156,6 +171,7 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     privacy = overrides.get("privacy", named.get("privacy"))
     by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
     values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
+    values |= selecting_defaults(strategy, overrides, MECHANISMS)
     if world == "learn":
         values |= learning_values(str(privacy))
     values |= CALIBRATIONS[preset] if preset else {}

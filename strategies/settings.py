@@ -356,6 +356,11 @@ class Settings(SecureFields, LearnFields, MarketFields, TrustFields, AttackField
         return is_secure(self)
 
     @property
+    def rates_slices(self) -> bool:
+        """Return whether clinics rate the model, so that Algorithm 1 finds whom to blame."""
+        return not self.is_market and self.selection != "none" and self.detector == "algorithm1"
+
+    @property
     def releases(self) -> int:
         """Return how many uploads of a clinic its epsilon is spread over, at most T."""
         return min(self.uploads or self.rounds, self.rounds)

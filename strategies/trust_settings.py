@@ -5,9 +5,10 @@ is what clinics that train a model need beyond them. docs/trust.md explains each
 """
 
 from dataclasses import dataclass
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from strategies.market_settings import AUTO
+from strategies.market_settings import AUTO, MARKET_CHANNELS
 from strategies.setting_fields import SettingsError, flag, setting
 
 if TYPE_CHECKING:
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 
 GROUP = "trust"
 HALF = 0.5
+COMPLAIN_ABOVE = 0.25
+"""Share of a class slice that may be misjudged before a clinic complains of the model."""
 DETECTORS = ("likelihood", "algorithm1")
-SHARED = ("selection", "theta")
+RATED = ("z", "omega", "alpha", "window", "pair_rule", "top_k")
+SOLD = ("discount", "channels", "channel_rate", "slot", "reserve", "budget")
+SHARED = ("selection", "theta", "auction", *RATED, *SOLD)
 """Settings of the market that clinics read as well."""
 
 
@@ -31,12 +36,24 @@ class TrustFields:
         "by Algorithm 1",
         choices=DETECTORS,
     )
+    public_records: int = setting(
+        30,
+        GROUP,
+        "algorithm1: records set aside from training by which clinics rate the model",
+        minimum=1,
+    )
     first_share: float = setting(
         0.0,
         GROUP,
         "dp-gd: share of the budget mu^2 for a clinic's first upload; 0 is as much as for others",
         minimum=0.0,
         below=1.0,
+    )
+    upload_cost: str = setting(
+        "",
+        GROUP,
+        "auction: what an upload costs a clinic beside privacy, as shares LOW,HIGH of its worth "
+        "between which every round draws; none: nothing",
     )
     uploads: int = setting(
         0,
@@ -46,9 +63,11 @@ class TrustFields:
     )
 
 
-def settled(settings: "Settings") -> dict[str, str]:
-    """Return what ``auto`` stands for in these settings."""
-    found = {}
+def settled(settings: "Settings") -> dict[str, str | int]:
+    """Return what ``auto`` and no number of channels stand for in these settings."""
+    found: dict[str, str | int] = {}
+    if settings.is_market and not settings.channels:
+        found["channels"] = MARKET_CHANNELS
     if settings.selection == AUTO:
         found["selection"] = "reputation" if settings.is_market else "none"
     if settings.auction == AUTO:
@@ -81,18 +100,15 @@ def check_trust(settings: "Settings") -> None:
         )
     if not settings.is_market:
         _check_selection(settings)
+        _check_auction(settings)
 
 
 def _check_selection(settings: "Settings") -> None:
     if settings.selection == "none":
-        for name in ("detector", "theta"):
-            if getattr(settings, name) != getattr(type(settings), name):
-                raise SettingsError(
-                    f"{flag(name)} does nothing where everybody is trusted: add --selection "
-                    "reputation"
-                )
-        return
-    if settings.detector == "likelihood":
+        idle = ("detector", "public_records", "theta", "discount", *RATED)
+        _refuse_idle(settings, idle, "--selection reputation")
+    elif settings.detector == "likelihood":
+        _refuse_idle(settings, ("public_records", *RATED), "--detector algorithm1")
         if settings.selection == "unfiltered":
             raise SettingsError(
                 "--selection unfiltered is a way to rate: add --detector algorithm1, or choose "
@@ -108,3 +124,46 @@ def _check_selection(settings: "Settings") -> None:
                 f"--theta {settings.theta:g}: a clinic nobody knows has 0.5, so above it nobody "
                 "could start; lower it"
             )
+
+
+def _check_auction(settings: "Settings") -> None:
+    cost_range(settings)
+    if settings.auction == "none":
+        if settings.price_per_epsilon:
+            raise SettingsError(
+                "--price-per-epsilon is asked in an auction: leave out --auction none"
+            )
+        _refuse_idle(settings, ("upload_cost", *SOLD), "--auction knapsack")
+
+
+def cost_range(settings: "Settings") -> tuple[float, float]:
+    """Return the least and the largest cost of an upload, as shares of its worth.
+
+    Raises
+    ------
+    SettingsError
+        When the text is not two numbers in order.
+    """
+    if not settings.upload_cost.strip():
+        return 0.0, 0.0
+    try:
+        low, high = (float(part) for part in settings.upload_cost.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not 0.0 <= low <= high < inf:
+        raise SettingsError(
+            f"--upload-cost {settings.upload_cost!r}: give the least and the largest share, as in "
+            "0.1,0.5"
+        )
+    return low, high
+
+
+def upload_channels(settings: "Settings", dimension: int) -> int:
+    """Return the channels that a model of d numbers of 64 bits takes: ``ceil(64 d / (r slot))``."""
+    return max(1, ceil(64 * dimension / (settings.channel_rate * settings.slot)))
+
+
+def _refuse_idle(settings: "Settings", names: tuple[str, ...], needed: str) -> None:
+    for name in names:
+        if getattr(settings, name) != getattr(type(settings), name):
+            raise SettingsError(f"{flag(name)} does nothing here: add {needed}, or leave it out")

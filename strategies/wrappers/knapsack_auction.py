@@ -41,6 +41,9 @@ class AuctionSettings:
         budget is not truthful.
     discount : bool
         Multiply values by the reputations that an outer layer hands inward.
+    open_rounds : int
+        Rounds at the start in which there are channels for everybody: nobody has a reputation yet,
+        and nobody can earn one who is never heard.
     """
 
     channels: int
@@ -49,6 +52,7 @@ class AuctionSettings:
     reserve: int = 0
     budget: int = 0
     discount: bool = False
+    open_rounds: int = 0
 
 
 @dataclass(frozen=True)
@@ -190,11 +194,12 @@ class KnapsackAuction(StrategyWrapper):
         weights = np.array([standing.get(node, 1.0) if s.discount else 1.0 for node in nodes])
         names = [self.name(node) for node in nodes]
         ties = tie_keys(s.seed, "auction", server_round - 1, names)
+        needed = sum(offer.channels for offer in offers.values())
         outcome = solve(
             _discounted([offer.value for offer in offers.values()], weights),
             np.array([offer.price for offer in offers.values()], np.int64),
             np.array([offer.channels for offer in offers.values()], np.int64),
-            s.channels,
+            max(s.channels, needed) if server_round <= s.open_rounds else s.channels,
             ties=ties,
             reserve=s.reserve or None,
             rule=s.rule,

@@ -25,7 +25,7 @@ from strategies.reputation import (
     blame_everyone,
     events,
 )
-from strategies.wrappers.base import StrategyWrapper, innermost
+from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.market_messages import Name
 from strategies.wrappers.narrowed_grid import NarrowedGrid
 from strategies.wrappers.ratings import rating_of
@@ -139,10 +139,10 @@ class ReputationSelection(StrategyWrapper):
         """Let the inner strategy merge, then note who delivered what."""
         replies = list(replies)
         arrays, metrics = self.inner.aggregate_train(server_round, replies)
-        core = innermost(self.inner)
+        source = _traceable(self.inner)
         usable = {reply.metadata.src_node_id for reply in replies if reply.has_content()}
-        if isinstance(core, Traceable):
-            self._delivered = core.delivered()
+        if source is not None:
+            self._delivered = source.delivered()
             usable = set(self._delivered.nodes)
         failed = [node for node in self._asked if node not in usable]
         self.last.breaches = tuple(self.name(node) for node in failed)
@@ -267,6 +267,15 @@ class ReputationSelection(StrategyWrapper):
             f"omega {r.positive_weight:g}/{r.negative_weight:g}, z {r.fading:g}, "
             f"Y {r.window}, {s.users} users, {how}"
         )
+
+
+def _traceable(strategy: Strategy) -> Traceable | None:
+    """Return the outermost layer that knows who is behind what was broadcast."""
+    while not isinstance(strategy, Traceable):
+        if not isinstance(strategy, StrategyWrapper):
+            return None
+        strategy = strategy.inner
+    return strategy
 
 
 def _bits(bits: int, cubes: int) -> list[bool]:

@@ -13,4 +13,4 @@ def test_streams_of_two_purposes_differ() -> None:
 
 def test_purposes_are_words() -> None:
     words = {purpose.value.to_bytes(4) for purpose in Purpose}
-    assert words == {b"hold", b"part"}
+    assert words == {b"hold", b"part", b"publ"}

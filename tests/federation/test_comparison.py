@@ -138,13 +138,13 @@ def test_a_failed_run_is_named_and_tried_again(
             raise RunFailed("nobody came")
         return real(cell, traced)
 
-    monkeypatch.setattr(cells, "run_cell", failing)
-    assert main([*GRID, "--seeds", "2", "--out", "r"]) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "run_cell", failing)
+        assert main([*GRID, "--seeds", "2", "--out", "r"]) == 1
     assert "2 of 8 runs failed" in capsys.readouterr().err
     result = read("r")
     assert [(run["strategy"], run["seed"]) for run in result["failed"]] == [("fedavg", 2)] * 2
     assert len(result["runs"]) == 6
-    monkeypatch.undo()
     assert main([*GRID, "--seeds", "2", "--out", "r", "--resume"]) == 0
     assert read("r")["failed"] == []
 

@@ -30,7 +30,7 @@ DETAILS = (
 )
 ENTRY = {
     "strategy": "s",
-    "cell": {"z": 1.5, "epsilon": None, "attack": "none"},
+    "cell": {"z": 1.5, "epsilon": None, "attack": "mixed"},
     "seed": 1 << 40,
     "rounds": [
         {"round": 0, "accuracy": 1 / 3, "verdicts": [], "replies": 0, "odd": [1, "é"]},

@@ -135,7 +135,7 @@ def test_audit_auction_repeats_itself() -> None:
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
     "theta above alpha": (["--theta", "0.6"], "theta 0.6 is outside 0..alpha = 0.5"),
-    "no channels": (["--channels", "0"], "--channels must be at least 1, got 0"),
+    "fewer channels than none": (["--channels", "-1"], "--channels must be at least 0, got -1"),
     "negative price": (["--reserve", "-5"], "--reserve must be at least 0, got -5"),
     "cover of 2": (["--cover", "2"], "cover is 2.0: probabilities lie in 0..1"),
     "z of 1": (["--z", "1"], "--z must be below 1, got 1"),
@@ -180,11 +180,11 @@ def test_a_mistake_ends_in_one_line_and_writes_nothing(
 
 OTHERS: dict[str, tuple[list[str], str]] = {
     "strategy of carrada": (
-        ["simulate", "--strategy", "reputation"],
+        ["simulate", "--strategy", "reputation-unfiltered"],
         "goes with --dataset carrada",
     ),
     "preset of carrada": (["simulate", "--preset", "market-a"], "goes with --dataset carrada"),
-    "setting of carrada": (["simulate", "--theta", "0.4"], "--theta is a setting of"),
+    "setting of carrada": (["simulate", "--cover", "0.4"], "--cover is a setting of"),
     "figure with strategy": (
         ["reproduce", "market-fig4", "--strategy", "reputation"],
         "leave --strategy out",
@@ -255,13 +255,13 @@ def test_an_interrupt_keeps_the_finished_rounds(
 ) -> None:
     real = market_commands.run_market_one
 
-    def interrupted(settings: Any, on_round: Any) -> Any:
+    def interrupted(settings: Any, on_round: Any, *rest: Any) -> Any:
         def told(record: Any) -> None:
             on_round(record)
             if record.round == 4:
                 raise KeyboardInterrupt
 
-        return real(settings, told)
+        return real(settings, told, *rest)
 
     monkeypatch.setattr(market_commands, "run_market_one", interrupted)
     assert main(["simulate", *SHORT, "--quiet", "--out", "r"]) == 130

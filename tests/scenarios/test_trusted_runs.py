@@ -13,6 +13,7 @@ from federation.runner import run_one
 from server.certification import privacy_of
 from server.federation import FederatedRun, run_federation
 from server.report import run_entry
+from strategies.learning.task import federation_of
 from strategies.presets import MECHANISMS, compose
 from strategies.privacy.mechanisms import spent_epsilon
 from strategies.settings import Settings, SettingsError
@@ -179,5 +180,69 @@ def test_a_broken_reply_under_the_detector_is_a_breach_of_its_sender_alone(case:
 def test_what_cannot_be_judged_is_refused_in_one_line() -> None:
     with pytest.raises(SettingsError, match="needs noise of a known size"):
         compose("dp-sgd", {"selection": "reputation"})
-    with pytest.raises(SettingsError, match="does nothing where everybody is trusted"):
+    with pytest.raises(
+        SettingsError, match="--detector does nothing here: add --selection reputation"
+    ):
         compose("dp-gd", {"detector": "algorithm1"})
+
+
+def test_clinics_rate_the_model_on_public_records_and_algorithm_1_finds_whom_to_blame() -> None:
+    settings = compose(
+        "dp-gd", {"selection": "reputation", "detector": "algorithm1", "epsilon": 20}
+    )
+    parts = federation_of(settings)
+    assert len(parts.public) == 30
+    assert not set(parts.public) & (set(parts.test) | set(parts.train))
+    run = attacked(settings)
+    for record in run.rounds[1:]:
+        assert record.metrics["clients-rated"] == 20
+    blamed = {name for name in names(*range(20)) if run.rounds[-1].trust["reputations"][name] < 0.5}
+    assert blamed & names(*HOSTILE)
+    assert not blamed - set(run.rounds[1].uploaded)
+
+
+def test_a_rating_of_what_was_not_visited_is_rejected() -> None:
+    settings = compose("dp-gd", {"selection": "reputation", "detector": "algorithm1", "rounds": 2})
+
+    def lie(reply: Message) -> Message:
+        reply.content["metrics"].update({"visited": 1, "complained": 2})
+        return reply
+
+    run = run_federation(grid_of(settings, Peers({3: lie}, "evaluate")), settings)
+    assert {v["identity"] for v in run.rounds[1].verdicts} == {"partition:3"}
+    assert run.rounds[1].metrics["clients-rated"] == 19
+
+
+def test_trusted_sells_uploads_of_the_trusted_within_their_budget() -> None:
+    """Everybody once, then eight a round at least cost; nobody beyond ten; attackers never again."""
+    run = attacked(compose("trusted", {"epsilon": 5.0}))
+    assert len(run.rounds[1].uploaded) == 20
+    for record in run.rounds[2:]:
+        assert len(record.uploaded) <= 8
+        assert set(record.uploaded) <= set(record.trust["winners"]) <= set(record.trust["trusted"])
+        assert not set(record.uploaded) & names(*HOSTILE)
+        assert record.metrics["paid"] <= sum(
+            value for _, value, _ in record.details["offers"].values()
+        )
+    uploads = [sum(f"partition:{n}" in r.uploaded for r in run.rounds) for n in range(20)]
+    assert max(uploads) <= 10
+    assert privacy_of(run)["certified_epsilon"]["server"]["proven"] == pytest.approx(5.0, rel=1e-6)
+
+
+def test_a_dropped_upload_is_not_paid() -> None:
+    run = attacked(compose("trusted", {"epsilon": 5.0, "rounds": 1, "uploads": 1}))
+    details = run.rounds[1].details
+    assert {name for name, paid in details["paid"].items() if not paid} >= names(*HOSTILE)
+    assert sum(paid > 0 for paid in details["paid"].values()) >= 12
+
+
+@pytest.mark.parametrize("part", ["privacy", "selection", "auction", "aggregation"])
+def test_any_part_of_trusted_can_be_taken_out(part: str) -> None:
+    other = {"aggregation": "fedmedian"}.get(part, "none")
+    few = {} if part == "auction" else {"channels": 4}
+    settings = compose("trusted", {part: other, "rounds": 3, "clients": 9, **few})
+    assert getattr(settings, part) == other
+    run = run_one(settings)
+    assert run.final["accuracy"] > 0.8
+    assert ("trusted" in run.rounds[1].metrics) == (part != "selection")
+    assert ("winners" in run.rounds[1].metrics) == (part != "auction")

@@ -68,6 +68,7 @@ def test_purposes_are_part_of_the_stream_and_must_never_change() -> None:
         "HOSTILE_CLINICS": 1004,
         "ATTACK_MOMENT": 1005,
         "ATTACK_DRAWS": 1006,
+        "UPLOAD_COST": 1007,
         "TYPE_ORDER": 3101,
         "TRUE_TOKENS": 3102,
         "FALSE_TOKENS": 3103,
