@@ -23,6 +23,7 @@ from clients.messages import (
 )
 from clients.noise_mod import clip_then_noise, noise_source
 from clients.private_training import private_upload
+from clients.seal_mod import seal_reply
 from clients.secure_mod import mask_upload
 from strategies.learning.linear_svm import FloatArray
 from strategies.settings import CERTIFIED_PRIVACY, Settings
@@ -35,7 +36,7 @@ LOCAL_EVALUATION = "local-evaluation"
 app = ClientApp()
 
 
-@app.query("hello", mods=[serve_hello])
+@app.query("hello", mods=[seal_reply, serve_hello])
 def hello(message: Message, context: Context) -> Message:
     """Say who this is: role, source of noise, partition, and what its uploads weigh (public)."""
     settings = clinic_settings(context)
@@ -54,7 +55,7 @@ def hello(message: Message, context: Context) -> Message:
     return Message(content, reply_to=message)
 
 
-@app.query("offer", mods=[attack])
+@app.query("offer", mods=[seal_reply, attack])
 def offer(message: Message, context: Context) -> Message:
     """Say what this client would sell: a device its delivery, a clinic its next upload."""
     if clinic_settings(context).is_market:
@@ -73,7 +74,15 @@ app.query("secagg_unmask")(secure_phases.unmask)
 
 
 @app.train(
-    mods=[mask_upload, attack, man_in_the_middle, serve_device, charge_upload, clip_then_noise]
+    mods=[
+        man_in_the_middle,
+        seal_reply,
+        mask_upload,
+        attack,
+        serve_device,
+        charge_upload,
+        clip_then_noise,
+    ]
 )
 def train(message: Message, context: Context) -> Message:
     """Train from the broadcast model; nothing leaves that is not noised and charged for.
@@ -103,6 +112,7 @@ def train(message: Message, context: Context) -> Message:
     return Message(content, reply_to=message)
 
 
+<<<<<<< HEAD
 def keep_evaluation(
     clinic: Clinic, weights: FloatArray, settings: Settings, context: Context
 ) -> None:
@@ -112,6 +122,9 @@ def keep_evaluation(
 
 
 @app.evaluate(mods=[attack, serve_user])
+=======
+@app.evaluate(mods=[seal_reply, attack, serve_user])
+>>>>>>> main
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the broadcast model locally and keep the result.
 

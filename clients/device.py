@@ -16,6 +16,7 @@ from strategies.settings import Settings
 from strategies.wrappers.market_messages import (
     BODY,
     CHANNELS,
+    DELIVERY,
     MASK,
     METADATA,
     PRICE,
@@ -50,7 +51,7 @@ def deliver(message: Message, context: Context, settings: Settings) -> Message:
     else:
         payload = delivery_of(settings, device, server_round)
         record = ConfigRecord({MASK: payload.mask_png, METADATA: payload.metadata})
-    return Message(RecordDict({"delivery": record}), reply_to=message)
+    return Message(RecordDict({DELIVERY: record}), reply_to=message)
 
 
 def intercept(reply: Message, request: Message, context: Context, settings: Settings) -> None:
@@ -59,7 +60,9 @@ def intercept(reply: Message, request: Message, context: Context, settings: Sett
     attack = attack_at(settings, device, server_round)
     if attack is None or attack.kind != MITM:
         return
-    record = record_of(reply, ConfigRecord)
+    record = reply.content.get(DELIVERY)
+    if not isinstance(record, ConfigRecord):
+        return
     if settings.market == "synthetic":
         tokens = np.array(cast("list[int]", record[TOKENS]), np.int64)
         record[TOKENS] = spoil(tokens, settings, device, server_round).tolist()

@@ -32,6 +32,7 @@ from strategies.privacy.report_warnings import STRICT_DELTA
 from strategies.settings import Settings
 from strategies.wrappers.global_differential_privacy import from_config
 from strategies.wrappers.protocol import EXHAUSTED, MODEL, UPLOAD_NUMBER
+from strategies.wrappers.seal import question_of
 from strategies.wrappers.vectors import to_array, to_vector
 
 OWN_LIMITS = ("max-epsilon", "max-uploads", "ledger")
@@ -217,12 +218,15 @@ def _charged_on_disk(
     known = store.reply(name, charge.key)
     if known is None:
         store.load(name).charged(charge, budget)  # refused before any training
+    elif not known:
+        return refuse(message, "this round was answered before, too long ago to send it again")
     reply = call_next(message, context)
     arrays = _arrays(reply)
     if MODEL in arrays:
         fresh = to_vector(arrays[MODEL]).tobytes()
         arrays[MODEL] = to_array(np.frombuffer(store.record(name, charge, fresh, budget), "<f8"))
-        context.state[SPENT] = MetricRecord({"uploads": _uploads(context) + 1})
+        done = _uploads(context) + (known is None)
+        context.state[SPENT] = MetricRecord({"uploads": done})
     return reply
 
 
@@ -251,7 +255,9 @@ def run_name(message: Message, settings: Settings, clinic: Clinic) -> str:
     """
     digest = sha256(repr(sorted(settings.as_dict().items())).encode())
     digest.update(clinic.signed.tobytes())  # other records under the same name are another run
-    return f"{message.metadata.run_id}-{digest.hexdigest()[:16]}"
+    question = question_of(message)  # the run's own name stays when the server resumes it
+    run = message.metadata.run_id if question is None else question.run
+    return f"{run}-{digest.hexdigest()[:16]}"
 
 
 def ledger_url(text: str) -> str:

@@ -1,8 +1,8 @@
 """A clinic's lasting signing key and those of its peers, where a deployment has them.
 
-``signing-key`` in the node config names a PEM file with an Ed25519 private key, ``peer-keys`` a
-JSON file ``{"0": "<public key, 64 hex digits>", ...}`` by partition. With both, a server that
-makes up clinics or tells them of different survivors is refused.
+``signing-key`` in the node config names the P-384 private key that the SuperNode is known by,
+``peer-keys`` a JSON file ``{"0": "ecdsa-sha2-nistp384 ...", ...}`` of the public keys by number.
+With both, a server that makes up clinics or tells them of different survivors is refused.
 """
 
 import json
@@ -10,12 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+)
 from flwr.app import Context
 
 from strategies.secagg.errors import SecAggError
-from strategies.secagg.keys import KEY_BYTES, Signer, Verifier, signer_of, verified
+from strategies.secagg.keys import Signer, Verifier, signer_of, verified
 
 SIGNING_KEY, PEER_KEYS = "signing-key", "peer-keys"
+CURVE = "secp384r1"
 MAX_BYTES = 1 << 24
 
 
@@ -25,7 +30,7 @@ def signer_of_clinic(context: Context) -> Signer | None:
     Raises
     ------
     SecAggError
-        When the file is no Ed25519 private key.
+        When the file is no P-384 private key.
     """
     path = context.node_config.get(SIGNING_KEY)
     return _signer(str(cast(str, path))) if path else None
@@ -52,27 +57,33 @@ def verifier_of_clinic(context: Context) -> Verifier | None:
 
 @lru_cache(maxsize=64)
 def _signer(path: str) -> Signer:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
     try:
-        key = load_pem_private_key(Path(path).read_bytes(), password=None)
-    except (OSError, ValueError, TypeError):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise SecAggError(f"this clinic's {SIGNING_KEY} is no readable Ed25519 private key (PEM)")
-    return signer_of(key.private_bytes_raw())
+        key = load_ssh_private_key(_small(path), password=None)
+    except (OSError, ValueError, TypeError) as fault:
+        raise SecAggError(f"this clinic's {SIGNING_KEY} cannot be read") from fault
+    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != CURVE:
+        raise SecAggError(f"this clinic's {SIGNING_KEY} is no P-384 private key")
+    return signer_of(key)
 
 
 @lru_cache(maxsize=64)
-def _peers(path: str) -> dict[int, bytes]:
+def _peers(path: str) -> dict[int, EllipticCurvePublicKey]:
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
     try:
-        if Path(path).stat().st_size > MAX_BYTES:
-            raise ValueError("too large")
-        listed = json.loads(Path(path).read_text(encoding="utf-8"))
-        keys = {int(number): bytes.fromhex(key) for number, key in listed.items()}
+        listed = json.loads(_small(path))
+        keys = {int(number): load_ssh_public_key(key.encode()) for number, key in listed.items()}
     except (OSError, ValueError, AttributeError, TypeError) as fault:
-        raise SecAggError(f"this clinic's {PEER_KEYS} is no JSON of keys by clinic") from fault
-    if any(len(key) != KEY_BYTES for key in keys.values()):
-        raise SecAggError(f"this clinic's {PEER_KEYS} has a key that is not {KEY_BYTES} bytes")
-    return keys
+        raise SecAggError(f"this clinic's {PEER_KEYS} is no JSON of public keys") from fault
+    found = {n: k for n, k in keys.items() if isinstance(k, EllipticCurvePublicKey)}
+    if len(found) != len(keys) or any(key.curve.name != CURVE for key in found.values()):
+        raise SecAggError(f"this clinic's {PEER_KEYS} has a key that is not P-384")
+    return found
+
+
+def _small(path: str) -> bytes:
+    if Path(path).stat().st_size > MAX_BYTES:
+        raise ValueError("too large")
+    return Path(path).read_bytes()

@@ -22,7 +22,7 @@ Federations of parties that do not trust each other, on Flower.
                                sell, some that cheat, and users that complain
   {prog} compare [flags]       strategies and settings against each other, over paired seeds
   {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
-                               market-fig5 of the papers
+                               market-fig5 of the papers; shared-noise
   {prog} shards [flags]        write each clinic's own data file, for separate machines
   {prog} live DIR              play a finished run back on a local page (simulate and
                                compare --live: while it goes)
@@ -43,7 +43,10 @@ Each command has its own --help with all flags. Without a command, flags are tho
 Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 interrupted.
 """
 Action = Callable[[Namespace], int]
-_WHAT = "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, market-fig4 or market-fig5"
+_WHAT = (
+    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, shared-noise, market-fig4 or "
+    "market-fig5"
+)
 DEPLOYMENT = ("keys", "server", "client", "submit", "doctor")
 COMMANDS = (
     "simulate",

@@ -196,6 +196,10 @@ def reproduce(options: argparse.Namespace) -> int:
         return reproduce_market(options)
     if what == "privacy-table":
         return _reproduce_table(options)
+    if what == "shared-noise":
+        from federation.shared_noise_command import reproduce_shared_noise
+
+        return reproduce_shared_noise(options)
     if what == "privacy-mechanisms":
         return _reproduce_mechanisms(options)
     options.preset = options.preset or "paper-std"
@@ -226,6 +230,7 @@ REPRODUCIBLE = (
     "privacy-fig4",
     "privacy-table",
     "privacy-mechanisms",
+    "shared-noise",
     "market-fig4",
     "market-fig5",
 )

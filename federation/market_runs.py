@@ -29,6 +29,7 @@ _PLAIN = {
     "top_k": 0,
     "types": "",
     "backend": "inprocess",
+    "signatures": "auto",
 }
 
 

@@ -59,7 +59,7 @@ def privacy_mechanisms(
         "seeds": list(seeds),
         "floors": asdict(floors(table.features, table.labels, MEAN_RULE_THRESHOLD)),
         "runs": runs,
-        "summary": _summary(runs),
+        "summary": summary_of(runs),
     }
     result["figures"] = [str(_draw(result, out / "privacy-mechanisms.png"))]
     return result
@@ -110,7 +110,8 @@ def _one(task: tuple[int, str]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def summary_of(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return mean, std and interval of each mechanism and eps over its splits."""
     groups: dict[tuple[str, float], list[float]] = {}
     for run in runs:
         key = (run["strategy"], run["cell"]["epsilon"])

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "settings.md"
 PYPROJECT = ROOT / "pyproject.toml"
 CONFIG_HEADER = "[tool.flwr.app.config]"
-OWN_KEYS: Mapping[str, Any] = {"out": "", "preset": "", "composed": False}
+OWN_KEYS: Mapping[str, Any] = {"out": "", "preset": "", "composed": False, "resume": False}
 """Keys of the run config that are no settings: see strategies.presets.from_run_config."""
 
 INTRODUCTION = """\

@@ -23,6 +23,7 @@ from server.market_report import market_entry
 from server.model import save_model
 from server.prompt_grid import PromptGrid
 from server.report import card_of, run_entry
+from server.state.deployed import keeper_of_server
 from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.presets import from_run_config
 from strategies.settings import Settings
@@ -57,8 +58,11 @@ def make_app(
     @application.main()
     def main(grid: Grid, context: Context) -> None:
         """Run one federation with the settings of the run config."""
+        nonlocal keeper
         chosen = settings or from_run_config(context.run_config)
         deployed = sink is None and os.environ.get(DEPLOYED) == "1"
+        if deployed:
+            keeper = keeper_of_server(chosen, resume=bool(context.run_config.get("resume")))
         told = emit_round if deployed else on_round
         if sink is None:
             grid = PromptGrid(grid)

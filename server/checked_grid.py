@@ -19,6 +19,7 @@ from flwr.supercore.run import Run
 
 from server.registry import Participant, Registry
 from server.replies import BriefedJudge, Judge, ReplyRejected
+from server.seals import UNSIGNED, SealBroken, Seals
 from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
 from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
@@ -31,7 +32,9 @@ class Verdict:
     """What became of one expected reply that was not used.
 
     ``kind`` is ``rejected`` (a bad reply), ``refused`` (the client declined), ``failed``
-    (its code raised or its node died) or ``missing`` (no answer in time); ``unmerged``, of the
+    (its code raised or its node died), ``missing`` (no answer in time), ``altered`` or ``replayed``
+    (not what its sender signed in answer to this request: a breach of the path, not a lie of the
+    sender) or ``unsigned`` (nothing to check it by); ``unmerged``, of the
     server itself, says that an aggregation made nothing of the replies it had.
     """
 
@@ -64,6 +67,11 @@ class CheckedGrid(Grid):
     verdicts: list[Verdict] = field(default_factory=list)
     spent: set[int] = field(default_factory=set)
     """Nodes that said that their privacy budget is spent: nothing more is asked of them."""
+    seals: Seals | None = None
+    """What replies must be sealed with; None: nothing."""
+    altered: set[int] = field(default_factory=set)
+    """Nodes whose reply was altered on its way, since verdicts were last taken."""
+    _strangers: set[int] = field(default_factory=set)
 
     def state(self) -> dict[str, list[str]]:
         """Return by identity whose privacy budget is spent: nodes may change."""
@@ -79,6 +87,7 @@ class CheckedGrid(Grid):
     def take_verdicts(self) -> list[Verdict]:
         """Return the verdicts since the last call and forget them."""
         taken, self.verdicts = self.verdicts, []
+        self.altered.clear()
         return taken
 
     def note_abandoned(self, reason: str) -> None:
@@ -97,7 +106,24 @@ class CheckedGrid(Grid):
         if self.registry is None:
             return nodes
         present = set(nodes)
+        self._follow(present)
         return [p.node_id for p in self.registry.participants if p.node_id in present]
+
+    def _follow(self, present: set[int]) -> None:
+        """Find the enrolled who came back under another node id, by their keys."""
+        if self.registry is None or not self.registry.keyed:
+            return
+        new = {node for node in present if self.registry.at(node) is None} - self._strangers
+        if not new:
+            return
+        nodes = [node for node in self.grid.get_nodes() if node.node_id in new]
+        for node in nodes:
+            before = self.registry.follow(node.node_id, bytes(node.public_key))
+            if before in self.spent:
+                self.spent.add(node.node_id)
+        if self.seals is not None:
+            self.seals.learn(nodes)
+        self._strangers |= {node for node in new if self.registry.at(node) is None}
 
     def get_nodes(self) -> Iterable[NodeInfo]:
         """Return the node infos behind :meth:`get_node_ids`."""
@@ -112,6 +138,8 @@ class CheckedGrid(Grid):
         requests = [self._prepared(message, limit) for message in messages]
         if not requests:
             return []
+        if self.seals is not None:
+            self.seals.ask((request, self._asked(request)[0]) for request in requests)
         for kind in {request.metadata.message_type for request in requests}:
             judge = self.judges.get(kind)
             if isinstance(judge, BriefedJudge):
@@ -185,6 +213,8 @@ class CheckedGrid(Grid):
             self._note(who, request, "failed", _error_text(reply))
             return False
         try:
+            if self.seals is not None:
+                self.seals.check(reply, request, who, participant)
             refusal = _refusal(reply.content)
             if refusal is not None:
                 self._note(who, request, "refused", refusal)
@@ -192,6 +222,11 @@ class CheckedGrid(Grid):
                     self.spent.add(request.metadata.dst_node_id)
                 return False
             self._judge(reply, request, participant)
+        except SealBroken as fault:
+            self._note(who, request, fault.kind, str(fault))
+            if fault.kind != UNSIGNED:
+                self.altered.add(request.metadata.dst_node_id)
+            return False
         except ReplyRejected as fault:
             self._note(who, request, "rejected", str(fault))
             return False

@@ -11,9 +11,12 @@ from server.checked_grid import CheckedGrid
 from server.errors import RunFailed
 from server.registry import Participant, Registry, identity_of
 from server.replies import judge_hello
+from server.seals import Seals
 from strategies.wrappers.protocol import HELLO
 
 POLL_SECONDS = 0.05
+HELLO_SECONDS = 60.0
+"""Longest that a client may take to say who it is."""
 
 
 def enrol(
@@ -25,6 +28,7 @@ def enrol(
     deployed: bool = False,
     wait: float = 60.0,
     timeout: float = 60.0,
+    seals: Seals | None = None,
 ) -> Registry:
     """Return the registry of everyone who says who they are.
 
@@ -44,13 +48,15 @@ def enrol(
         client announces binds nobody.
     wait, timeout : float
         Seconds to wait for nodes to appear, and for one answer.
+    seals : Seals, optional
+        What answers must be sealed with.
 
     Raises
     ------
     RunFailed
         When not all of the expected clients enrolled in time, or one has too few records.
     """
-    checked = CheckedGrid(grid, {HELLO: judge_hello}, timeout)
+    checked = CheckedGrid(grid, {HELLO: judge_hello}, timeout, seals=seals)
     deadline, asked = monotonic() + wait, set[int]()
     enrolled: list[Participant] = []
     announced: Counter[int] = Counter()
@@ -86,6 +92,8 @@ def _ask(
         Message(RecordDict({"config": ConfigRecord()}), dst_node_id=node, message_type=HELLO)
         for node in nodes
     ]
+    if checked.seals is not None:
+        checked.seals.learn(checked.get_nodes())
     keys = {node.node_id: bytes(node.public_key) for node in checked.get_nodes()}
     for reply in checked.send_and_receive(requests):
         metrics = reply.content.metric_records["metrics"]

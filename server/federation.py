@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from server.checked_grid import CheckedGrid
 from server.clinic_market import ClinicOfferJudge, sells_uploads
-from server.enrolment import enrol
+from server.enrolment import HELLO_SECONDS, enrol
 from server.errors import RunFailed
 from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
 from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.seals import seals_of
 from server.secure_replies import secure_judges
+from server.state.charging import charging
 from server.state.keeper import NOTHING_KEPT, Keeper
 from server.trust import SliceJudge, selects, slices_of
 from server.upload_judge import upload_judge
@@ -105,12 +107,16 @@ def run_federation(
     """
     started = perf_counter()
     keeper.prepare(grid)
+    seals = seals_of(settings, grid, keeper, deployed=deployed)
     registry = enrol(
         grid,
         settings.clients,
         minimum=settings.min_records,
         simulated=settings.backend == "ray",
         deployed=deployed,
+        wait=settings.node_wait,
+        timeout=min(settings.round_timeout, HELLO_SECONDS),
+        seals=seals,
     )
     if len(registry) != settings.clients:
         settings = settings.changed(clients=len(registry))
@@ -133,14 +139,22 @@ def run_federation(
     }
     if settings.secure:
         judges |= secure_judges(len(registry), dimension, settings.modulus_bits)
-    checked = CheckedGrid(hostile_network(grid, settings, registry), judges, registry=registry)
-    initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
-    progress = keeper.resume(
-        registry, {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    checked = CheckedGrid(
+        hostile_network(grid, settings, registry),
+        judges,
+        settings.round_timeout,
+        registry,
+        seals=seals,
     )
+<<<<<<< HEAD
     # On separate machines a phase costs a round trip to all of them. A clinic's evaluation is its
     # own and sends nothing, and the next train request carries the same model: it rates it then.
     rated = not deployed or settings.selection != "none"
+=======
+    initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
+    parts = {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
+    progress = keeper.resume(registry, parts, charging(settings, registry, strategy))
+>>>>>>> main
     try:
         arrays, rounds = run_rounds(
             strategy,

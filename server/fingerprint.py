@@ -17,7 +17,7 @@ from strategies.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("datasets", "strategies", "clients", "server")
-_FREE = ("ledger",)
+_FREE = ("ledger", "node_wait", "round_timeout")
 """Settings of where a run runs, which its numbers do not depend on."""
 _SHORT = 12
 

@@ -167,7 +167,7 @@ def _plain(metrics: MetricRecord | None) -> dict[str, Any]:
 def _all_refused(record: RoundRecord) -> bool:
     asked = (MessageType.TRAIN, KEYS)
     kinds = {v["kind"] for v in record.verdicts if v["message_type"] in asked}
-    return kinds == {"refused"}
+    return bool(kinds) and kinds <= {"refused", "unsigned"}
 
 
 def _refused(record: RoundRecord) -> RunFailed:

@@ -12,13 +12,15 @@ from flwr.serverapp.strategy import Strategy
 
 from server.appraisal import appraiser_of
 from server.checked_grid import CheckedGrid, Verdict
-from server.enrolment import enrol
+from server.enrolment import HELLO_SECONDS, enrol
 from server.errors import RunFailed
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.market_ledger import MarketLedger
 from server.market_replies import PayloadJudge, RatingJudge, TokenJudge, judge_offer
 from server.registry import Registry
 from server.replies import Judge
+from server.seals import seals_of
+from server.state.charging import charging
 from server.state.keeper import NOTHING_KEPT, Keeper
 from strategies.market_settings import cubes_of, market_of
 from strategies.settings import Settings
@@ -95,13 +97,24 @@ def run_market(
     """
     started = perf_counter()
     keeper.prepare(grid)
-    registry = enrol(grid, settings.nodes, simulated=settings.backend == "ray", deployed=deployed)
+    seals = seals_of(settings, grid, keeper, deployed=deployed)
+    registry = enrol(
+        grid,
+        settings.nodes,
+        simulated=settings.backend == "ray",
+        deployed=deployed,
+        wait=settings.node_wait,
+        timeout=min(settings.round_timeout, HELLO_SECONDS),
+        seals=seals,
+    )
     settings = _as_enrolled(settings, registry)
     name = names_of(registry)
     ledger = build_layers(settings, registry, name)
     strategy = wrap(ledger.selection or ledger.auction or ledger.twin)
-    checked = CheckedGrid(grid, judges_of(settings), registry=registry)
-    progress = keeper.resume(registry, {"strategy": Layers(strategy), "ledger": ledger})
+    judges = judges_of(settings)
+    checked = CheckedGrid(grid, judges, settings.round_timeout, registry, seals=seals)
+    parts = {"strategy": Layers(strategy), "ledger": ledger, "grid": checked}
+    progress = keeper.resume(registry, parts, charging(settings, registry, strategy))
     if progress:
         ledger.rows = [record.details for record in progress.records if record.round]
 
@@ -180,8 +193,14 @@ def judges_of(settings: Settings) -> dict[str, Judge]:
 
 def names_of(registry: Registry) -> Name:
     """Return the lasting name of a node: its partition where simulated, its key's fingerprint."""
-    names = {p.node_id: p.identity.removeprefix("partition:") for p in registry.participants}
-    return names.__getitem__
+
+    def name(node: int) -> str:
+        participant = registry.at(node)
+        if participant is None:
+            raise KeyError(f"node {node} is not enrolled")
+        return participant.identity.removeprefix("partition:")
+
+    return name
 
 
 def _as_enrolled(settings: Settings, registry: Registry) -> Settings:

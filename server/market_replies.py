@@ -16,6 +16,7 @@ from strategies.wrappers.market_messages import (
     BODY,
     CHANNELS,
     COMPLAINED,
+    DELIVERY,
     MASK,
     METADATA,
     MICRO,
@@ -134,8 +135,8 @@ def _delivery(
 ) -> ConfigRecord:
     """Return the one record of a device's delivery, held to its entries."""
     _expect_role(participant, "device")
-    expect_keys(content, {"delivery": ConfigRecord})
-    delivery = cast(ConfigRecord, content["delivery"])
+    expect_keys(content, {DELIVERY: ConfigRecord})
+    delivery = cast(ConfigRecord, content[DELIVERY])
     expect_names(delivery, names)
     return delivery
 

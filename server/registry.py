@@ -5,10 +5,13 @@ partition number where clients are simulated. ``node_id`` is only where it can b
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from server.errors import RunFailed
+
+KEY = "key:"
+"""What the identity of a client with a key begins with."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,26 @@ class Registry:
         return self._by_node.get(node_id)
 
     @property
+    def keyed(self) -> bool:
+        """Return whether participants are known by their keys."""
+        return self.participants[0].identity.startswith(KEY)
+
+    def follow(self, node_id: int, public_key: bytes) -> int | None:
+        """Let a participant be reached at a node that has its key; return where it was before.
+
+        The former node id still names it, for what is on its way. None for a stranger.
+        """
+        identity = identity_of(public_key, -1)
+        for place, participant in enumerate(self.participants):
+            if participant.identity == identity:
+                moved = replace(participant, node_id=node_id)
+                before = self.participants[:place]
+                self.participants = (*before, moved, *self.participants[place + 1 :])
+                self._by_node[node_id] = moved
+                return participant.node_id
+        return None
+
+    @property
     def noise(self) -> str:
         """Return the weakest source of noise among the participants: seeded if anyone's is."""
         sources = {p.noise for p in self.participants}
@@ -96,7 +119,7 @@ class Registry:
 def identity_of(public_key: bytes, partition: int) -> str:
     """Return the lasting name of a client: its key's fingerprint, or its partition."""
     if public_key:
-        return f"key:{sha256(public_key).hexdigest()}"
+        return f"{KEY}{sha256(public_key).hexdigest()}"
     return f"partition:{partition}"
 
 

@@ -40,7 +40,9 @@ def shown(place: str | Path) -> str:
     return f"{url.drivername}://..."
 
 
-def open_engine(place: str | Path, wait: float | None = None) -> Engine:
+def open_engine(
+    place: str | Path, wait: float | None = None, *, every_commit: bool = False
+) -> Engine:
     """Return an engine whose every wait is bounded; a new SQLite file is its owner's alone.
 
     Parameters
@@ -49,6 +51,8 @@ def open_engine(place: str | Path, wait: float | None = None) -> Engine:
         Path of an SQLite file, or any SQLAlchemy URL.
     wait : float, optional
         Seconds; :data:`WAIT_SECONDS` when None.
+    every_commit : bool
+        Whether a commit must outlast a crash of the machine, not only of the process: slower.
     """
     url, wait = url_of(place), WAIT_SECONDS if wait is None else wait
     if url.get_backend_name() != "sqlite":
@@ -57,7 +61,7 @@ def open_engine(place: str | Path, wait: float | None = None) -> Engine:
         os.close(os.open(url.database, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
     engine = create_engine(url, connect_args={"timeout": wait})
     # pysqlite begins a transaction at the first write; what is checked must be inside it too.
-    event.listen(engine, "connect", _manual_transactions)
+    event.listen(engine, "connect", _by_hand if every_commit else _by_hand_and_quick)
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -112,7 +116,11 @@ def _bounded(wait: float) -> Any:
     return connected
 
 
-def _manual_transactions(connection: Any, _record: object) -> None:
+def _by_hand(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+
+
+def _by_hand_and_quick(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     with suppress(Exception):  # a file system without shared memory keeps the slower journal
         connection.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -40,7 +40,7 @@ MARKET_CALIBRATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "market-b": MappingProxyType({"cover": 0.5, "z": 0.72}),
     }
 )
-_SHARED_GROUPS = ("what to run",)
+_SHARED_GROUPS = ("what to run", "separate machines")
 _SHARED_NAMES = ("data", "attack", *SHARED)
 _HERE = {"bcwd": "bcwd", "twin": "carrada", "learn": "carrada's --task learn"}
 

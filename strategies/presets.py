@@ -200,19 +200,25 @@ def default_strategy(dataset: object, task: object = None) -> str:
     return DEFAULT_STRATEGY if market else str(Settings.strategy)
 
 
+NO_SETTINGS = ("out", "resume")
+"""Keys of a run config that say where a run runs, not what it is."""
+
+
 def from_run_config(values: Mapping[str, Any]) -> Settings:
     """Return the settings that a Flower run config stands for.
 
     ``flwr run`` hands every key of ``[tool.flwr.app.config]`` to both apps, so a value that
     equals the default counts as not named; our own launchers send finished settings and say
-    so with ``composed``. ``out`` is not a setting and is passed over.
+    so with ``composed``. ``out`` and ``resume`` are no settings and are passed over.
 
     Raises
     ------
     SettingsError
         As :func:`compose`.
     """
-    named = {key.replace("-", "_"): value for key, value in values.items() if key != "out"}
+    named = {
+        key.replace("-", "_"): value for key, value in values.items() if key not in NO_SETTINGS
+    }
     preset = str(named.pop("preset", "")) or None
     if named.pop("composed", False):
         return Settings.from_mapping(named, "run config")

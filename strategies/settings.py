@@ -11,6 +11,7 @@ from math import inf, isfinite
 from typing import Any, Self
 
 from strategies.attack_settings import AttackFields, settle_attack
+from strategies.durable_settings import DurableFields
 from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
@@ -313,7 +314,9 @@ class _CoreSettings:
 
 
 @dataclass(frozen=True)
-class Settings(SecureFields, LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings):
+class Settings(
+    DurableFields, SecureFields, LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings
+):
     """Validated settings of one federated run.
 
     Raises

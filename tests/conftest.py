@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -25,4 +25,7 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the server give up on clients that are not there after a moment, not a minute."""
     from server import enrolment, federation
 
-    monkeypatch.setattr(federation, "enrol", partial(enrolment.enrol, wait=0.15))
+    def enrol(*args: Any, **named: Any) -> Any:
+        return enrolment.enrol(*args, **{**named, "wait": 0.15})
+
+    monkeypatch.setattr(federation, "enrol", enrol)

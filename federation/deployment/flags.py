@@ -129,6 +129,10 @@ def add_submit_flags(parser: Parser) -> None:
         "--wait", type=float, default=120.0, metavar="S", help="seconds to wait for clients"
     )
     group.add_argument(
+        "--resume", action="store_true",
+        help="go on with the newest run of these very settings, if its server was killed",
+    )  # fmt: skip
+    group.add_argument(
         "--bundle-only", action="store_true", help="print the bundle's SHA-256 and send nothing"
     )
 

@@ -3,7 +3,7 @@
 authority/          ca.key, ca.crt: who holds it decides who is the server; keep it offline
 server/             server.key, server.crt, ca.crt, submit.token, clients/NAME.json, revoked/
 submitter/          ca.crt, submit.token: for whoever sends runs from another machine
-clients/NAME/       client.key, client.json, ca.crt: for that client's machine
+clients/NAME/       client.key, client.json, ca.crt, peers.json: for that client's machine
 """
 
 import json
@@ -39,6 +39,7 @@ from federation.deployment.files import (
 CA_FILE, CA_KEY = "ca.crt", "ca.key"
 SERVER_CERTIFICATE, SERVER_KEY, TOKEN_FILE = "server.crt", "server.key", "submit.token"
 CLIENT_KEY, CLIENT_CARD = "client.key", "client.json"
+PEERS_FILE = "peers.json"
 MAX_CLIENTS = 10_000
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -147,7 +148,15 @@ def add(out: Path, names: tuple[str, ...]) -> list[Client]:
         write_private(folder / CA_FILE, ca, PUBLIC_FILE)
         write_private(server / "clients" / f"{name}.json", _card(client))
         made.append(client)
+    _write_peers(out)
     return made
+
+
+def _write_peers(out: Path) -> None:
+    """Tell each client, by a way that no server is on, what keys its peers sign with."""
+    peers = {str(client.number): client.public_key for client in registered(out / "server")}
+    for folder in (out / "clients").iterdir():
+        write_private(folder / PEERS_FILE, json.dumps(peers, indent=1) + "\n")
 
 
 def revoke(out: Path, name: str) -> Client:

@@ -33,7 +33,10 @@ def keys(options: argparse.Namespace) -> int:
         for client in add(out, names_from(options.add)):
             print(f"client {client.name}: {out / 'clients' / client.name}")
         print(f"next: copy each folder to its machine, and {out / 'server'} to the server, which")
-        print("takes up the new clients while it runs")
+        print(
+            "takes up the new clients while it runs; clients that take part in secure aggregation"
+        )
+        print("need the new peers.json of their folder as well")
         return 0
     return _made(out, hosts, names_from(options.clients or "3"), days)
 

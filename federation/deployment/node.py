@@ -26,7 +26,13 @@ from federation.deployment.files import (
     read_small,
     write_private,
 )
-from federation.deployment.key_folder import CA_FILE, CLIENT_CARD, CLIENT_KEY, read_card
+from federation.deployment.key_folder import (
+    CA_FILE,
+    CLIENT_CARD,
+    CLIENT_KEY,
+    PEERS_FILE,
+    read_card,
+)
 from federation.deployment.knock import knock
 from federation.deployment.policy import Policy, check_pin, read_policy
 from federation.deployment.processes import Family, ended_by_signals, free_port
@@ -158,10 +164,19 @@ def node_config(node: Node) -> dict[str, Any]:
         "deployed": True,
         "ledger": str((node.state / "ledger.db").absolute()),
     }
+    if node.keys is not None:
+        config["auth-key"] = str((node.keys / CLIENT_KEY).absolute())
     if node.data is not None:
         config["data-path"] = str(node.data.absolute())
+<<<<<<< HEAD
     if "none" in node.policy.mechanisms:
         config["allow-no-noise"] = True
+=======
+    if node.keys is not None:
+        config["signing-key"] = str((node.keys / CLIENT_KEY).absolute())
+        if (node.keys / PEERS_FILE).is_file():
+            config["peer-keys"] = str((node.keys / PEERS_FILE).absolute())
+>>>>>>> main
     if node.seeded_noise:
         config["allow-seeded-noise"] = True
     return config

@@ -31,6 +31,7 @@ from federation.deployment.registrar import Registrar
 from federation.deployment.surroundings import (
     DATABASE,
     DEPLOYED,
+    SIGNED,
     address_from,
     environment_of,
     is_loopback,
@@ -43,6 +44,8 @@ from server.errors import RunFailed
 START_SECONDS = 60.0
 WARN_DAYS = 30
 STATE_FILE = "server.json"
+DATABASE_FILE = "federation.db"
+"""Where rounds are kept unless the environment names another database."""
 _LOG = logging.getLogger("federation.server")
 
 
@@ -145,6 +148,9 @@ def running(server: Server) -> Iterator[dict[str, Any]]:
     registrar = gate = None
     try:
         environment = environment_of(home) | {DEPLOYED: "1"}
+        environment.setdefault(DATABASE, str(state / DATABASE_FILE))
+        if server.keys is not None:
+            environment[SIGNED] = "1"
         link = family.start("superlink", superlink_command(server, inner), environment, state)
         guests = GuestList(open=server.keys is None)
         control = _connector(server, inner)

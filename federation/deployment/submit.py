@@ -54,7 +54,7 @@ def submit(options: argparse.Namespace) -> int:
     try:
         with ended_by_signals():
             wait_for_clients(control, settings.nodes, options.wait, tell)
-            run_id = _start(control, bundle, settings)
+            run_id = _start(control, bundle, settings, resume=options.resume)
             tell(f"run {run_id} with bundle {bundle.sha256}")
             bar = market_bar if settings.is_market else round_bar
             with bar(settings, quiet) as show:
@@ -224,8 +224,8 @@ def explained(fault: Exception) -> str:
     return f"no server answers there ({text}); is it running, and is --server its address?"
 
 
-def _start(control: Control, bundle: Bundle, settings: Settings) -> int:
-    config = run_config(settings)
+def _start(control: Control, bundle: Bundle, settings: Settings, *, resume: bool) -> int:
+    config = run_config(settings) | {"resume": resume}
     return asked(lambda: control.start_run(bundle.content, bundle.sha256, config))
 
 

@@ -10,12 +10,14 @@ from federation.deployment.errors import DeploymentError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 9092
-DEPLOYED, DATABASE, PUBLIC_DATA = (
+DEPLOYED, DATABASE, PUBLIC_DATA, SIGNED = (
     "FEDERATION_DEPLOYED",
     "FEDERATION_DATABASE",
     "FEDERATION_PUBLIC_DATA",
+    "FEDERATION_SIGNED",
 )
-"""Set for the server app's process; where its database is; where shipped public data lies."""
+"""Set for the server app's process; where its database is; where shipped public data lies;
+whether clients have keys to sign with."""
 _QUIET = {
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",

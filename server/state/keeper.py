@@ -1,6 +1,6 @@
 """What the round loop needs of whoever keeps its rounds; by itself it keeps nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +11,10 @@ from server.registry import Registry
 
 if TYPE_CHECKING:
     from server.loop import RoundRecord
+    from server.state.accounts import Charges
+
+ChargesOf = Callable[["RoundRecord"], "Charges"]
+"""What a round adds to accounts."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,20 @@ class Keeper(Protocol):
     round, those that are a :class:`~strategies.wrappers.state.Journal` by what they learnt.
     """
 
+    @property
+    def run_name(self) -> str:
+        """Return the run's lasting name, empty when nobody keeps it."""
+
+    @property
+    def secret(self) -> bytes:
+        """Return what the run's nonces are made from, empty when nobody keeps it."""
+
     def prepare(self, grid: Grid) -> None:
         """Put clients that live in this process back to where they were, before any message."""
 
-    def resume(self, registry: Registry, parts: Mapping[str, object]) -> Progress | None:
+    def resume(
+        self, registry: Registry, parts: Mapping[str, object], charges: ChargesOf | None = None
+    ) -> Progress | None:
         """Put every part back to where it was; None when the run begins."""
 
     def keep(self, arrays: ArrayRecord, record: "RoundRecord", seconds: float) -> None:
@@ -55,10 +69,15 @@ class Keeper(Protocol):
 class KeepsNothing:
     """The keeper of a run that need not survive its process."""
 
+    run_name = ""
+    secret = b""
+
     def prepare(self, grid: Grid) -> None:
         """Do nothing."""
 
-    def resume(self, registry: Registry, parts: Mapping[str, object]) -> Progress | None:
+    def resume(
+        self, registry: Registry, parts: Mapping[str, object], charges: ChargesOf | None = None
+    ) -> Progress | None:
         """Return None: every run begins."""
 
     def keep(self, arrays: ArrayRecord, record: "RoundRecord", seconds: float) -> None:

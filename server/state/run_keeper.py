@@ -1,7 +1,7 @@
 """Keeps one run in a database: a checkpoint a round, and everything back after a kill."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from secrets import token_bytes, token_hex
 from typing import Any, cast
@@ -13,13 +13,12 @@ from server.errors import RunFailed, StateError
 from server.fingerprint import difference, fingerprint_of
 from server.loop import RoundRecord
 from server.registry import Registry
-from server.state.accounts import Charges
+from server.state.accounts import Charges, evidence_of
 from server.state.codec import StateDamaged, arrays_of, arrays_state, pack, unpack
-from server.state.keeper import Progress
+from server.state.keeper import ChargesOf, Progress
 from server.state.store import KeptRun, RoundRow, StateStore
+from strategies.wrappers.reputation_selection import ReputationSelection
 from strategies.wrappers.state import Journal, Layers, Stateful
-
-ChargesOf = Callable[[RoundRecord], Charges]
 
 
 class RunKeeper:
@@ -55,6 +54,16 @@ class RunKeeper:
             except StateDamaged as fault:
                 raise StateError(f"{store.place}: its checkpoint is damaged: {fault}") from fault
 
+    @property
+    def run_name(self) -> str:
+        """Return the run's lasting name."""
+        return self.run.run
+
+    @property
+    def secret(self) -> bytes:
+        """Return what the run's nonces are made from."""
+        return self.run.secret
+
     def prepare(self, grid: Grid) -> None:
         """Put the clients of a simulation back, and keep them from now on."""
         clients = clients_of(grid)
@@ -86,6 +95,8 @@ class RunKeeper:
         self._registry = registry_state(registry)
         self._charges = charges or self._charges
         if self._kept is None:
+            if charges is not None and isinstance(layers, Layers):
+                self._inherit(layers, registry)
             return None
         kept, now = self._kept["registry"], self._registry
         if kept != now:
@@ -121,6 +132,15 @@ class RunKeeper:
     def close(self) -> None:
         """Close the database."""
         self._store.close()
+
+    def _inherit(self, layers: Layers, registry: Registry) -> None:
+        """Let a run begin with what earlier ones showed of who takes part."""
+        names = [p.identity for p in registry.participants]
+        with self._store.reading() as connection:
+            known = evidence_of(connection, names)
+        for layer in layers.strategies:
+            if known and isinstance(layer, ReputationSelection):
+                layer.inherit(known)
 
     def _put_back(self, name: str, part: Stateful) -> None:
         try:

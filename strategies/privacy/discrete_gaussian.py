@@ -44,9 +44,10 @@ class ExactBits:
 
     def below(self, bound: int, size: int) -> IntArray:
         """Return ``size`` integers uniform on 0 .. bound - 1, for a bound below 2^63."""
-        drawn = np.empty(size, dtype=np.int64)
-        open_ = np.arange(size)
         limit = (1 << 63) // bound * bound  # beyond it a remainder would favour small values
+        raw = np.frombuffer(self._bytes(8 * size), dtype=np.uint64) >> np.uint64(1)
+        drawn = (raw % np.uint64(bound)).astype(np.int64)
+        open_ = np.flatnonzero(raw >= np.uint64(limit))
         while len(open_):
             raw = np.frombuffer(self._bytes(8 * len(open_)), dtype=np.uint64) >> np.uint64(1)
             fits = raw < np.uint64(limit)

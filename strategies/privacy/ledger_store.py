@@ -16,16 +16,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
     insert,
     select,
     update,
 )
 from sqlalchemy.engine import Connection
 
+from strategies.database import open_engine, reading
 from strategies.privacy.ledger import Budget, Charge, Key, Ledger
 
+KEPT_REPLIES = 256
+"""Replies of a data set that can be sent again; a round asked again later is refused."""
 _METADATA = MetaData()
 _UPLOADS = Table(
     "privacy_uploads",
@@ -51,27 +52,27 @@ class LedgerStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            # pysqlite begins a transaction at the first write; the check must be inside it too
-            event.listen(self._engine, "connect", _manual_transactions)
-            event.listen(self._engine, "begin", _begin_immediate)
+        # What was charged must be known after a power cut too, for the reply may have left.
+        self._engine = open_engine(url, every_commit=True)
         _METADATA.create_all(self._engine)
 
     def load(self, data: str) -> Ledger:
         """Return the ledger of a data set, empty when nothing was charged."""
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return _ledger(connection, data)
 
     def names(self) -> list[str]:
         """Return the name of every data set that was charged, in order."""
         query = select(_UPLOADS.c.data).distinct().order_by(_UPLOADS.c.data)
-        with self._engine.connect() as connection:
+        with reading(self._engine) as connection:
             return list(connection.scalars(query))
 
     def reply(self, data: str, key: Key) -> bytes | None:
-        """Return the reply that was written for this release, None when there is none."""
-        with self._engine.connect() as connection:
+        """Return the reply that was written for this release, None when there is none.
+
+        Empty when there was one and it is no longer kept.
+        """
+        with reading(self._engine) as connection:
             return _reply(connection, data, key)
 
     def record(
@@ -103,6 +104,7 @@ class LedgerStore:
                     reply=reply,
                 )
             )
+            _forget_old_replies(connection, data)
             return reply
 
     def revise(self, data: str, charge: Charge) -> None:
@@ -126,6 +128,21 @@ class LedgerStore:
         self._engine.dispose()
 
 
+def _forget_old_replies(connection: Connection, data: str) -> None:
+    """Keep the latest replies only; what they cost is kept for ever."""
+    kept = (
+        select(_UPLOADS.c.id)
+        .where(_UPLOADS.c.data == data)
+        .order_by(_UPLOADS.c.id.desc())
+        .offset(KEPT_REPLIES)
+        .limit(1)
+    )
+    oldest = connection.scalars(kept).first()
+    if oldest is not None:
+        old = (_UPLOADS.c.data == data) & (_UPLOADS.c.id <= oldest)
+        connection.execute(update(_UPLOADS).where(old).values(reply=b""))
+
+
 def _ledger(connection: Connection, data: str) -> Ledger:
     query = select(_UPLOADS.c.charge).where(_UPLOADS.c.data == data).order_by(_UPLOADS.c.id)
     return Ledger.from_list(json.loads(text) for text in connection.scalars(query))
@@ -141,11 +158,3 @@ def _reply(connection: Connection, data: str, key: Key) -> bytes | None:
     )
     found: bytes | None = connection.scalars(query).first()
     return found
-
-
-def _manual_transactions(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # type: ignore[attr-defined]
-
-
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -16,6 +16,7 @@ from datasets.table import Table
 from strategies.learning.linear_svm import sign_records
 from strategies.privacy.accounting import AccountingError
 from strategies.privacy.contenders import CONTENDERS, Cohort, Contender
+from strategies.privacy.shared_contenders import SHARED_CONTENDERS
 from strategies.privacy.units import FloatArray, group_units, stack_units
 
 EPSILONS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -133,6 +134,7 @@ def sweep(
 
 
 def _contender(name: str) -> Contender:
-    if name not in CONTENDERS:
-        raise AccountingError(f"unknown mechanism {name!r}: use one of {', '.join(CONTENDERS)}")
-    return CONTENDERS[name]
+    known = {**CONTENDERS, **SHARED_CONTENDERS}
+    if name not in known:
+        raise AccountingError(f"unknown mechanism {name!r}: use one of {', '.join(known)}")
+    return known[name]

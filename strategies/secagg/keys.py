@@ -1,8 +1,9 @@
 """Key agreement, key derivation, authenticated encryption and signatures, all by `cryptography`.
 
 Bonawitz et al. 2017, section 3: KA is X25519 (RFC 7748) followed by HKDF-SHA256 (RFC 5869), AE
-is AES-256-GCM with a random nonce, SIG is Ed25519 (RFC 8032). Every derived key is bound to the
-session and to the two members it belongs to.
+is AES-256-GCM with a random nonce. Every derived key is bound to the
+session and to the two members it belongs to. SIG is ECDSA over P-384 with SHA-384, as that is the
+kind of key by which Flower's SuperNodes are known.
 """
 
 import os
@@ -10,10 +11,14 @@ from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from strategies.secagg.errors import RoundAbandoned
@@ -21,7 +26,8 @@ from strategies.secagg.errors import RoundAbandoned
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
-SIGNATURE_BYTES = 64
+_HALF = 48
+SIGNATURE_BYTES = 2 * _HALF
 
 
 class Signer(Protocol):
@@ -94,16 +100,24 @@ def decrypt(key: bytes, sealed: bytes, about: bytes) -> bytes:
         raise RoundAbandoned("encrypted shares that were altered or replayed") from fault
 
 
-def signer_of(private: bytes) -> Signer:
-    """Return a signer for an Ed25519 private key of 32 bytes."""
-    return Ed25519PrivateKey.from_private_bytes(private).sign
+def signer_of(private: ec.EllipticCurvePrivateKey) -> Signer:
+    """Return a signer for a P-384 key; signatures are r and s, 48 bytes each."""
+
+    def sign(data: bytes) -> bytes:
+        r, s = decode_dss_signature(private.sign(data, ec.ECDSA(SHA384())))
+        return r.to_bytes(_HALF, "big") + s.to_bytes(_HALF, "big")
+
+    return sign
 
 
-def verified(public: bytes, data: bytes, signature: bytes) -> bool:
-    """Return whether an Ed25519 signature holds."""
+def verified(public: ec.EllipticCurvePublicKey, data: bytes, signature: bytes) -> bool:
+    """Return whether a signature of :func:`signer_of` holds."""
+    if len(signature) != SIGNATURE_BYTES:
+        return False
+    r, s = (int.from_bytes(part, "big") for part in (signature[:_HALF], signature[_HALF:]))
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, data)
-    except (InvalidSignature, ValueError):
+        public.verify(encode_dss_signature(r, s), data, ec.ECDSA(SHA384()))
+    except InvalidSignature:
         return False
     return True
 

@@ -8,6 +8,7 @@ so that any strategy inside aggregates and any layer that adds noise knows the w
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +22,7 @@ from strategies.trust.lens import UpdateLens
 from strategies.trust.reliability import Reliability
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.market_messages import Name
-from strategies.wrappers.narrowed_grid import NarrowedGrid
+from strategies.wrappers.narrowed_grid import NarrowedGrid, altered_nodes
 from strategies.wrappers.protocol import MODEL, UPLOAD_NUMBER
 from strategies.wrappers.vectors import CheckedContent, to_array, to_vector
 
@@ -93,6 +94,7 @@ class LikelihoodSelection(StrategyWrapper):
         self._kept: frozenset[int] = frozenset()
         self._broadcast: FloatArray = np.zeros(detector.dimension)
         self._present: Callable[[], Iterable[int]] = tuple
+        self._altered: Callable[[], Iterable[int]] = tuple
 
     def reputations(self, names: Sequence[str]) -> FloatArray:
         """Return R of clinics: what their uploads say, times how reliably they come."""
@@ -116,6 +118,7 @@ class LikelihoodSelection(StrategyWrapper):
             dict(zip(names, reputation, strict=True)), tuple(self.name(node) for node in trusted)
         )
         self._asked, self._kept, self._present = (), frozenset(), grid.get_node_ids
+        self._altered = partial(altered_nodes, grid)
         self._broadcast = to_vector(arrays[MODEL])
         if not trusted:
             return []
@@ -194,6 +197,7 @@ class LikelihoodSelection(StrategyWrapper):
         Whoever left the grid meanwhile broke nothing: its budget may be spent.
         """
         present = set(self._present())
+        present -= set(self._altered())  # the path broke those, not who sent them
         failed = [node for node in self._asked if node not in usable and node in present]
         broke = tuple(self.name(node) for node in failed)
         self.reliability.note([self.name(node) for node in usable], broke)

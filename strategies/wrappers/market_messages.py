@@ -10,6 +10,9 @@ OFFER = "query.offer"
 PRICE, VALUE, CHANNELS = "price", "value", "channels"
 """Entries of an offer's MetricRecord: b_i and s_i in micro-credits, C_i."""
 
+DELIVERY = "delivery"
+"""Key of the ConfigRecord in which a device delivers."""
+
 BODY, TOKENS = "body", "tokens"
 """Entries of a synthetic delivery's ConfigRecord: its bytes, and what it shows of each cube."""
 

@@ -120,6 +120,11 @@ def answered_twice(grid: Grid) -> str | None:
     return twice
 
 
+def altered_nodes(grid: Grid) -> frozenset[int]:
+    """Return the nodes whose replies of this round were altered on their way, if that is known."""
+    return frozenset(getattr(_behind(grid), "altered", ()))
+
+
 def _behind(grid: Grid) -> Grid:
     while isinstance(grid, GridView):
         grid = grid.grid

@@ -5,8 +5,9 @@ outermost layer: it narrows the grid to N' = {i : R_i >= theta}, sees what was d
 turns the users' complaints about it into blame (Algorithm 1) and new reputations (eqs. 1-4).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -27,11 +28,13 @@ from strategies.reputation import (
 )
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.market_messages import Name
-from strategies.wrappers.narrowed_grid import NarrowedGrid
+from strategies.wrappers.narrowed_grid import NarrowedGrid, altered_nodes
 from strategies.wrappers.ratings import rating_of
 from strategies.wrappers.traceable import Delivered, Traceable, nothing_delivered
 
 BoolArray = NDArray[np.bool_]
+PATH_TOLERANCE = 3
+"""Altered deliveries within Y rounds after which a device is not asked: its path is broken."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +79,25 @@ class SelectionRound:
         Cube and device.
     breaches : tuple of str
         Devices that were asked to deliver and whose delivery could not be used.
+    altered : tuple of str
+        Devices whose delivery was altered on its way: the path broke the deal, not they.
     """
 
     reputations: dict[str, float]
     trusted: tuple[str, ...] = ()
     blamed: tuple[tuple[int, str], ...] = ()
     breaches: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
 
 
 class ReputationSelection(StrategyWrapper):
     """Wrap any strategy so that only the trusted take part.
 
     A device that was asked and did not deliver anything usable broke the deal in sight of the
-    server: the slot counts as a negative of every user. Around a strategy that cannot say who
+    server: the slot counts as a negative of every user. A delivery that was altered on its way, as
+    its signature shows, is no evidence about the device; but after ``PATH_TOLERANCE`` of them
+    within Y rounds nobody on that path is asked until they are forgotten, so that nothing is won
+    by breaking one's own signature. Around a strategy that cannot say who
     is behind what it broadcast (:class:`Traceable`), and without ratings, every other device
     stays at the base rate alpha.
 
@@ -110,6 +119,8 @@ class ReputationSelection(StrategyWrapper):
         self.last = SelectionRound({})
         self._rows: dict[str, int] = {}
         self._asked: tuple[int, ...] = ()
+        self._paths: dict[str, list[int]] = {}
+        self._altered: Callable[[], Iterable[int]] = tuple
         self._delivered = nothing_delivered(1)
 
     def configure_train(
@@ -120,7 +131,9 @@ class ReputationSelection(StrategyWrapper):
         self._admit(nodes)
         reputation = self.ledger.reputation()
         standing = {node: float(reputation[self._row(node)]) for node in nodes}
-        trusted = self._choose(nodes, standing, server_round)
+        whole = [node for node in nodes if self._path_holds(node, server_round)]
+        trusted = self._choose(whole, standing, server_round)
+        self._altered = partial(altered_nodes, grid)
         self.last = SelectionRound(
             {name: float(reputation[row]) for name, row in self._rows.items()},
             tuple(self.name(node) for node in trusted),
@@ -144,9 +157,15 @@ class ReputationSelection(StrategyWrapper):
         if source is not None:
             self._delivered = source.delivered()
             usable = set(self._delivered.nodes)
-        failed = [node for node in self._asked if node not in usable]
+        altered = set(self._altered()) & set(self._asked) - usable
+        failed = [node for node in self._asked if node not in usable and node not in altered]
         self.last.breaches = tuple(self.name(node) for node in failed)
+        self.last.altered = tuple(self.name(node) for node in self._asked if node in altered)
+        for name in self.last.altered:
+            self._paths.setdefault(name, []).append(server_round)
         metrics = MetricRecord() if metrics is None else metrics
+        if altered:
+            metrics["altered"] = len(altered)
         metrics["trusted"] = len(self.last.trusted)
         metrics["breaches"] = len(failed)
         return arrays, metrics
@@ -178,7 +197,7 @@ class ReputationSelection(StrategyWrapper):
 
     def state(self) -> dict[str, Any]:
         """Return the evidence in the window, and whose it is."""
-        return {"names": list(self._rows), **self.ledger.state()}
+        return {"names": list(self._rows), "paths": self._paths, **self.ledger.state()}
 
     def restore(self, state: Any) -> None:
         """Put back what :meth:`state` returned: reputations belong to names, not to nodes."""
@@ -187,6 +206,36 @@ class ReputationSelection(StrategyWrapper):
             len(self._rows), self.settings.users, self.settings.reputation
         )
         self.ledger.restore(state)
+        self._paths = {str(name): list(map(int, kept)) for name, kept in state["paths"].items()}
+
+    def evidence(self) -> dict[str, list[tuple[int, int]]]:
+        """Return users for and against each device in the window, oldest slot first, by name."""
+        kept = self.ledger.state()
+        return {
+            name: [
+                (int(good), int(bad))
+                for good, bad in zip(
+                    kept["positive"][:, row], kept["negative"][:, row], strict=True
+                )
+            ]
+            for name, row in self._rows.items()
+        }
+
+    def inherit(self, evidence: Mapping[str, Sequence[tuple[int, int]]]) -> None:
+        """Begin with what earlier runs showed of devices; their newest slots are the same one."""
+        window, users = self.settings.reputation.window, self.settings.users
+        slots = min(window, max(map(len, evidence.values()), default=0))
+        counts = np.zeros((2, slots, len(evidence)), np.int64)
+        for row, kept in enumerate(evidence.values()):
+            recent = np.array(list(kept)[-slots:], np.int64).reshape(-1, 2)
+            counts[:, slots - len(recent) :, row] = np.minimum(recent.T, users)
+        names = list(evidence)
+        self.restore({"names": names, "paths": {}, "positive": counts[0], "negative": counts[1]})
+
+    def _path_holds(self, node: int, server_round: int) -> bool:
+        since = server_round - self.settings.reputation.window
+        found = [round_ for round_ in self._paths.get(self.name(node), ()) if round_ > since]
+        return len(found) < PATH_TOLERANCE
 
     def _admit(self, nodes: Sequence[int]) -> None:
         for node in nodes:

@@ -32,6 +32,15 @@ def test_ray_gives_the_weights_of_the_in_process_run(changes: dict[str, Any]) ->
     assert all(record.verdicts == [] for record in told)
 
 
+@pytest.mark.parametrize("changes", [{}, {"unit": "clinic", "neighbours": 4}], ids=str)
+def test_secure_sums_are_the_same_on_ray(changes: dict[str, Any]) -> None:
+    """Keys and masks differ from run to run; the sums that come out of them do not."""
+    settings = compose("shared-noise", {"clients": 6, "rounds": 2, **changes})
+    on_ray = run_one(settings.changed(backend="ray"))
+    assert on_ray.weights.tobytes() == run_one(settings).weights.tobytes()
+    assert all(record.verdicts == [] for record in on_ray.rounds)
+
+
 def test_a_run_that_every_clinic_refuses_fails_on_ray_too() -> None:
     settings = settings_of(clients=3, backend="ray", max_nominal_epsilon=1.0)
     with pytest.raises(RunFailed, match="epsilon 30 is above this clinic's limit 1"):

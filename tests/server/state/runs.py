@@ -26,6 +26,7 @@ class Killing:
     def __init__(self, keeper: RunKeeper, round_: int, *, before: bool = False) -> None:
         self.keeper, self.round, self.before = keeper, round_, before
         self.prepare, self.resume, self.close = keeper.prepare, keeper.resume, keeper.close
+        self.run_name, self.secret = keeper.run_name, keeper.secret
 
     def keep(self, arrays: ArrayRecord, record: RoundRecord, seconds: float) -> None:
         if not self.before or record.round != self.round:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from strategies.secagg.errors import RoundAbandoned
 from strategies.secagg.keys import signer_of, verified
@@ -22,17 +22,14 @@ class Room:
     """Five members up to round 2, with lasting keys if asked for."""
 
     def __init__(self, signed: bool = False, session: bytes = b"session") -> None:
-        self.keys = {m: Ed25519PrivateKey.generate() for m in range(N)}
+        self.keys = {m: ec.generate_private_key(ec.SECP384R1()) for m in range(N)}
         self.members = {m: Member(m, session, TERMS) for m in range(N)}
-        self.signers = {
-            m: signer_of(k.private_bytes_raw()) if signed else None for m, k in self.keys.items()
-        }
+        self.signers = {m: signer_of(k) if signed else None for m, k in self.keys.items()}
         self.adverts = [self.members[m].advertise(self.signers[m]) for m in range(N)]
         self.check = self.verify if signed else None
 
     def verify(self, member: int, data: bytes, signature: bytes) -> bool:
-        public = self.keys[member].public_key().public_bytes_raw()
-        return verified(public, data, signature)
+        return verified(self.keys[member].public_key(), data, signature)
 
     def shared(self) -> "Room":
         sent = {m: self.members[m].share(self.adverts, self.check)[0] for m in range(N)}
@@ -147,10 +144,10 @@ def test_unsigned_or_foreign_keys_are_refused_where_keys_are_known() -> None:
 def test_unmasking_needs_signatures_of_the_same_survivors_from_enough_clinics() -> None:
     room = Room(signed=True).masked()
     left = [0, 1, 2, 3]
-    good = {m: room.keys[m].sign(survivors_signed(b"session", left)) for m in left}
+    good = {m: signer_of(room.keys[m])(survivors_signed(b"session", left)) for m in left}
     with pytest.raises(RoundAbandoned, match="too few clinics signed"):
         room.members[0].open(left, {m: good[m] for m in left[:3]}, room.verify)
-    lied = {**good, 1: room.keys[1].sign(survivors_signed(b"session", range(N)))}
+    lied = {**good, 1: signer_of(room.keys[1])(survivors_signed(b"session", range(N)))}
     with pytest.raises(RoundAbandoned, match="too few clinics signed"):
         room.members[0].open(left, lied, room.verify)
     assert set(room.members[0].open(left, good, room.verify)) == set(range(N))
