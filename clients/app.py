@@ -112,7 +112,6 @@ def train(message: Message, context: Context) -> Message:
     return Message(content, reply_to=message)
 
 
-<<<<<<< HEAD
 def keep_evaluation(
     clinic: Clinic, weights: FloatArray, settings: Settings, context: Context
 ) -> None:
@@ -121,10 +120,7 @@ def keep_evaluation(
     context.state[LOCAL_EVALUATION] = MetricRecord(diagnosis.as_lists())
 
 
-@app.evaluate(mods=[attack, serve_user])
-=======
 @app.evaluate(mods=[seal_reply, attack, serve_user])
->>>>>>> main
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the broadcast model locally and keep the result.
 

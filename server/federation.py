@@ -146,15 +146,12 @@ def run_federation(
         registry,
         seals=seals,
     )
-<<<<<<< HEAD
-    # On separate machines a phase costs a round trip to all of them. A clinic's evaluation is its
-    # own and sends nothing, and the next train request carries the same model: it rates it then.
-    rated = not deployed or settings.selection != "none"
-=======
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
     parts = {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
     progress = keeper.resume(registry, parts, charging(settings, registry, strategy))
->>>>>>> main
+    # On separate machines a phase costs a round trip to all of them. A clinic's evaluation is its
+    # own and sends nothing, and the next train request carries the same model: it rates it then.
+    rated = not deployed or settings.selection != "none"
     try:
         arrays, rounds = run_rounds(
             strategy,

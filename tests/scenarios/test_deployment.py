@@ -117,11 +117,7 @@ def test_a_bundle_without_the_noise_mod_is_refused_before_its_code_runs(
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     app = copy / "clients/app.py"
-<<<<<<< HEAD
-    bare = app.read_text().replace(", clip_then_noise]", "]")
-=======
     bare = app.read_text().replace("        clip_then_noise,\n", "")
->>>>>>> main
     assert bare != app.read_text()
     app.write_text(f"open({str(trace)!r}, 'w').close()\n" + bare)
     bundle = build_bundle(copy)
