@@ -27,7 +27,7 @@ mechanisms = ["global-dp", "dp-gd"]
 
 [run]
 max-rounds = 6
-max-seconds = 4
+max-seconds = 10
 
 [code]
 bundles = ["own"]
@@ -82,10 +82,11 @@ def test_final_weights_are_those_of_the_same_run_in_one_process(desk: Desk) -> N
     assert theirs["final"]["weights_sha256"] == ours["final"]["weights_sha256"]
     assert any("seeded noise: not private" in text for text in theirs["privacy"]["warnings"])
     assert deployed["baselines"] == here["baselines"]
-    same = {"result.json", "rounds.csv", "accuracy.png", "model.npz", "model.json"}
-    for folder in ("deployed", "here"):
-        found = {path.name for path in (desk.directory / folder).iterdir()}
-        assert found - {"results.db"} == same
+    ours, theirs = (
+        {path.name for path in (desk.directory / folder).iterdir()} - {"results.db"}
+        for folder in ("here", "deployed")
+    )
+    assert {"result.json", "model.npz", "accuracy.png"} <= ours == theirs
 
 
 def test_a_model_from_separate_machines_predicts(desk: Desk) -> None:
@@ -165,7 +166,7 @@ def test_a_client_that_hangs_is_cut_off_and_counted(desk: Desk) -> None:
     rounds = json.loads((desk.directory / "hung/result.json").read_text())["runs"][0]["rounds"]
     late = [v["reason"] for row in rounds for v in row.get("verdicts", []) if v["kind"] == "failed"]
     assert late
-    assert all("no answer within the 4 s this client allows" in reason for reason in late)
+    assert all("no answer within the 10 s this client allows" in reason for reason in late)
     assert all(row["replies"] >= 2 for row in rounds[1:])
 
 
