@@ -3,9 +3,16 @@
     .venv/bin/python -m benchmarks.live [--repeats 15] [--rounds 300] [--market]
 
 Each repeat runs all three ways in a fresh process, in an order that turns; a page is a client that
-reads the event stream to its end, from another process, as a browser does. Processor time is of
-the run's process alone (user and system), wall time from its first to its last line of Python.
-Ratios are of medians, with the 95 % interval of a bootstrap over the repeats.
+reads the event stream to its end, from another process, as a browser does. Two measures:
+
+- ``ratio``: processor time (user and system) and wall time of the run's process, from its first to
+  its last line of Python; ratios of medians with the 95 % interval of a bootstrap over the
+  repeats. Needs a machine with nothing else to do.
+- ``share``: processor time of the view's own threads, and of the calls that the run makes to the
+  view, over that of the rest of the process; median and largest of the repeats. Holds on a busy
+  machine too.
+
+The accountant is loaded before the clock starts: the run's report needs it in any case.
 """
 
 import argparse
@@ -20,13 +27,36 @@ import numpy as np
 
 WAYS = ("without", "live", "page open")
 RUN = """
-import json, resource, sys, time
-began = time.perf_counter()
+import json, sys, threading, time
 from federation.cli import main
+from federation.live import server, serving
+from strategies.presets import compose
+from strategies.privacy.mechanisms import spent_epsilon
+
+spent_epsilon(compose("dp-gd", {}, None), 1, 1.0, 1)
+own = []
+
+def timed(kind, name):
+    real = getattr(kind, name)
+    def call(*words, **named):
+        began = time.thread_time()
+        try:
+            return real(*words, **named)
+        finally:
+            own.append((name, time.thread_time() - began))
+    setattr(kind, name, call)
+
+for name in ("_serve", "process_request_thread", "_work"):
+    timed(server.LiveServer, name)
+for name in ("__enter__", "__exit__", "round", "say"):
+    timed(serving.Serving, name)
+wall, before = time.perf_counter(), time.process_time()
 code = main(sys.argv[1:])
-used = resource.getrusage(resource.RUSAGE_SELF)
-wall, cpu = time.perf_counter() - began, used.ru_utime + used.ru_stime
-print(json.dumps({"code": code, "wall": wall, "cpu": cpu}))
+wall, cpu = time.perf_counter() - wall, time.process_time() - before
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join(2)  # what it has used is noted as it ends
+print(json.dumps({"code": code, "wall": wall, "cpu": cpu, "own": sum(t for _, t in own)}))
 """
 PAGE = """
 import sys, urllib.request
@@ -97,6 +127,12 @@ def main() -> None:
                 "ratio": round(mean, 4),
                 "ci95": [round(low, 4), round(high, 4)],
             }
+    for way in WAYS[1:]:
+        shares = [run["own"] / (run["cpu"] - run["own"]) for run in taken[way]]
+        found[f"cpu_share_{way.replace(' ', '_')}"] = {
+            "median": round(float(np.median(shares)), 4),
+            "largest": round(max(shares), 4),
+        }
     print(json.dumps(found, indent=1))
 
 

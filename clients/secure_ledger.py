@@ -17,8 +17,9 @@ from clients.messages import clinic_settings
 from strategies.privacy.ledger import Charge, Ledger, PrivacyBudgetExhausted
 from strategies.privacy.shared_upload import upload_mu
 from strategies.secagg.member import Member
-from strategies.secure_settings import SHARED_NOISE
+from strategies.secure_settings import SHARED_NOISE, terms_of
 from strategies.settings import Settings
+from strategies.wrappers import secure_messages as wire
 
 SPENT = "shared-noise-spent"
 """Key in a clinic's own state: mu of each upload of this run, and the charge not yet settled."""
@@ -111,6 +112,26 @@ def charge_masked(
     if url:
         store_of(url).record(data_name(context, settings), charge, b"")
     _keep(context, [*mus_of(context), charge.mus["server"]], charge)
+
+
+def session_of(message: Message) -> bytes:
+    """Return the name of a train message's session, a release of its own; empty for none."""
+    said = message.content.get(wire.SECAGG)
+    return wire.data(said, wire.SESSION) if isinstance(said, ConfigRecord) else b""
+
+
+def worst_mu(message: Message, settings: Settings) -> float:
+    """Return what a train message's masked input can cost at most: opened with the fewest.
+
+    Without noise nothing bounds it.
+
+    Raises
+    ------
+    KeyError, ValueError, RoundAbandoned
+        When the message has no usable session.
+    """
+    cohort = len(wire.numbers(cast(ConfigRecord, message.content[wire.SECAGG]), "cohort"))
+    return upload_mu(settings, cohort, terms_of(settings, cohort).least_survivors)
 
 
 def settle(context: Context, member: Member) -> None:

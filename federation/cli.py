@@ -44,8 +44,8 @@ Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 inte
 """
 Action = Callable[[Namespace], int]
 _WHAT = (
-    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, shared-noise, market-fig4 or "
-    "market-fig5"
+    "privacy-fig3, privacy-fig4, privacy-table, privacy-mechanisms, shared-noise, market-fig4, "
+    "market-fig5 or trust-under-attack"
 )
 DEPLOYMENT = ("keys", "server", "client", "submit", "doctor")
 COMMANDS = (
@@ -174,7 +174,18 @@ def _reproduce(_: str) -> tuple[Parser, Callable[[], Action]]:
     _add_output(parser)
     _add_seeds(parser, "30", "seeds behind each mean and interval")
     _add_workers(parser)
+    _add_table(parser)
     return parser, _command("reproduce")
+
+
+def _add_table(parser: Parser) -> None:
+    group = parser.add_argument_group("trust-under-attack")
+    group.add_argument("--rules", metavar="A,B", help="rows of the table; none: all but trusted")
+    group.add_argument(
+        "--levels", metavar="A,B", help="columns: none, an epsilon of dp-gd, global-EPSILON"
+    )
+    group.add_argument("--attacks", metavar="A,B", help="attacks on learning; none: nobody attacks")
+    group.add_argument("--resume", action="store_true", help="keep finished runs in --out, go on")
 
 
 def _shards(_: str) -> tuple[Parser, Callable[[], Action]]:

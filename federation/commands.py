@@ -137,6 +137,7 @@ def _write_run(
     fresh(out)
     paths: dict[str, Any] = {"result": out / "result.json", "rounds": out / "rounds.csv"}
     paths["picture"] = draw_run(out, result, run.settings, records, repetitions)
+    paths |= _clinics(out, result["runs"][0])
     paths["report"] = write_report(out, result)
     paths["model"] = out / "model.npz"
     if ledger := ledger_text(records):
@@ -194,6 +195,14 @@ def reproduce(options: argparse.Namespace) -> int:
         from federation.market_commands import reproduce_market
 
         return reproduce_market(options)
+    if what == "trust-under-attack":
+        from federation.trust_commands import reproduce_trust
+
+        return reproduce_trust(options)
+    if options.rules or options.levels or options.attacks or options.resume:
+        raise UsageError(
+            f"--rules, --levels, --attacks and --resume are of trust-under-attack, not {what}"
+        )
     if what == "privacy-table":
         return _reproduce_table(options)
     if what == "shared-noise":
@@ -233,6 +242,7 @@ REPRODUCIBLE = (
     "shared-noise",
     "market-fig4",
     "market-fig5",
+    "trust-under-attack",
 )
 
 
@@ -384,6 +394,15 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
             tell(record)
 
     return call
+
+
+def _clinics(out: Path, entry: dict[str, Any]) -> dict[str, Path]:
+    """Draw each clinic over time where clinics are selected."""
+    if "trust" not in entry["rounds"][-1]:
+        return {}
+    from federation.trust_figures import draw_clinics_of
+
+    return {"clinics": draw_clinics_of(out, entry)}
 
 
 def draw_run(

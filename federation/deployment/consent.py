@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
 from clients.clinic import clinic_of
 from clients.ledger_mod import as_asked, data_name, upload_number
 from clients.messages import clinic_settings, record_of, round_of
+from clients.secure_ledger import session_of, worst_mu
 from datasets.errors import DataError
 from federation.deployment.policy import Policy
+from strategies.privacy.accounting import epsilon_of_releases
 from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
 from strategies.privacy.mechanisms import spent_epsilon, upload_cost
+from strategies.secagg.errors import RoundAbandoned
 from strategies.settings import Settings, SettingsError
 from strategies.wrappers.protocol import EXHAUSTED, MODEL
 
@@ -59,7 +62,7 @@ class Consent:
             raise Refused(str(fault)) from fault
         except PrivacyBudgetExhausted as fault:
             raise Refused(f"{EXHAUSTED}: {fault}") from fault
-        except (KeyError, TypeError, ValueError) as fault:
+        except (KeyError, TypeError, ValueError, RoundAbandoned) as fault:
             raise Refused(f"a request that cannot be read ({type(fault).__name__})") from fault
 
     def _charge(self, message: Message, context: Context, settings: Settings) -> None:
@@ -70,21 +73,23 @@ class Consent:
             if policy.max_epsilon_per_round or policy.max_epsilon_total:
                 raise Refused("outside this client's policy: a run without noise has no epsilon")
             mus, sampled = {"server": 0.0}, None
+        elif settings.secure:
+            mus, sampled = {"server": worst_mu(message, settings)}, None
+            one = epsilon_of_releases(mus["server"], [], policy.delta)
+            self._check_round(one)
         else:
             asked, smallest = as_asked(message, settings)
             clinic = clinic_of(context, settings)
             smallest = smallest or clinic.weight
             one = spent_epsilon(asked, smallest, clinic.norm_bound, 1, policy.delta)
-            if policy.max_epsilon_per_round and one > policy.max_epsilon_per_round:
-                raise Refused(
-                    f"outside this client's policy: epsilon {one:.4g} of one upload is more than "
-                    f"{policy.max_epsilon_per_round:g} at delta {policy.delta:g}"
-                )
+            self._check_round(one)
             number = upload_number(message, context)
             mu, sampled = upload_cost(asked, smallest, clinic.norm_bound, number)
             mus = {} if sampled else {"server": mu}
-        broadcast = sha256(record_of(message, ArrayRecord)[MODEL].data).hexdigest()
-        server_round = round_of(record_of(message, ConfigRecord))
+        released = record_of(message, ArrayRecord)[MODEL].data + session_of(message)
+        broadcast = sha256(released).hexdigest()
+        config = message.content["config"] if settings.secure else record_of(message, ConfigRecord)
+        server_round = round_of(cast(ConfigRecord, config))
         charge = Charge(str(context.run_id), server_round, broadcast, mus, sampled)
         name, store = data_name(context, settings), self._store()
         before = store.load(name)
@@ -95,6 +100,14 @@ class Consent:
                 "more are allowed over all runs"
             )
         store.record(name, charge, b"", Budget(policy.delta, policy.max_epsilon_total or None))
+
+    def _check_round(self, epsilon: float) -> None:
+        limit = self.policy.max_epsilon_per_round
+        if limit and epsilon > limit:
+            raise Refused(
+                f"outside this client's policy: epsilon {epsilon:.4g} of one upload is more than "
+                f"{limit:g} at delta {self.policy.delta:g}"
+            )
 
     def _store(self) -> Any:
         from strategies.privacy.ledger_store import LedgerStore  # imports SQLAlchemy

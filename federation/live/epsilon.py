@@ -1,7 +1,7 @@
 """What each number of uploads has cost a clinic, computed beside the run and seldom.
 
 One figure takes 2 ms (dp-sgd: 40 ms) and is the same for all clinics that uploaded as often. So
-it is computed for the newest round only while the run goes, and at most 2 % of the time.
+it is computed for the newest round only while the run goes, and at most 1 % of the time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from federation.live.feed import Feed
 from federation.live.heads import PLAYBACK
 from strategies.settings import Settings
 
-SHARE = 0.02
+SHARE = 0.01
 """Of the time that may go into these figures while a run goes."""
 BURST = 0.1
 """Seconds after which what was computed is shown before more is."""

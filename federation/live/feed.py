@@ -1,7 +1,7 @@
 """What has happened so far, bounded, between the thread that runs and those that serve pages.
 
 The run appends and never waits; whoever serves reads copies. Nothing wakes a reader: it looks
-again after a pause, so that a thousand rounds a second cost no more than ten looks.
+again after a pause, so that a thousand rounds a second cost no more than five looks.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A small web server in threads of the run's own process, on the loopback address only.
 
 The standard library's: three kinds of answer need no framework, and nothing is imported that
-could fail. Events go out as server-sent events, ten times a second at most, whatever the run
+could fail. Events go out as server-sent events, five times a second at most, whatever the run
 does; a browser that hangs costs its own thread, no other, and is dropped after seconds.
 """
 
@@ -22,7 +22,10 @@ PATIENCE = 5.0
 MOST_CONNECTIONS = 24
 DRAIN = 1.0
 """Seconds that the end waits for pages to hear of it."""
-_POLL = 0.05
+LOOK = 0.5
+"""Seconds between two looks at what could be computed beside the run."""
+_STEP = 0.01
+_WAKE = 1.0
 _SEND_BUFFER = 1 << 16
 
 
@@ -60,7 +63,7 @@ class LiveServer(ThreadingHTTPServer):
             super().__init__((HOST, 0), Page)
         self._closed = Event()
         self._serving = [
-            Thread(target=self.serve_forever, args=(_POLL,), daemon=True, name="live"),
+            Thread(target=self._serve, daemon=True, name="live"),
             Thread(target=self._work, daemon=True, name="live-figures"),
         ]
 
@@ -84,16 +87,26 @@ class LiveServer(ThreadingHTTPServer):
         """Let pages that are open hear of the end, within a bound, and stop."""
         deadline = monotonic() + drain
         while self._streams and monotonic() < deadline:
-            sleep(_POLL / 5)
+            sleep(_STEP)
         self._closed.set()
-        self.shutdown()
+        with suppress(OSError):  # nothing is polled: a connection of our own ends the wait
+            socket.create_connection((HOST, self.port), _WAKE).close()
+        self._serving[0].join(_WAKE)
         self.server_close()
+
+    def _serve(self) -> None:
+        """Wait for requests, without a look in between."""
+        while not self._closed.is_set():
+            self.handle_request()
 
     def _work(self) -> None:
         """Compute what is shown beside the run, while somebody looks and until all is known."""
-        while not self._closed.wait(_POLL) and not self.source.complete:
+        while not self._closed.is_set() and not self.source.complete:
             if self._streams:
                 self.source.advance()
+            self.source.feed.pause(LOOK)
+            if self.source.feed.ended:
+                self._closed.wait(_STEP)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, if one is free; else hang up."""

@@ -11,7 +11,7 @@ from federation.live.epsilon import EpsilonMeter
 from federation.live.feed import Feed
 from server.report import finite
 
-PERIOD = 0.1
+PERIOD = 0.2
 """Seconds between two looks at the feed."""
 BOARD_PERIOD = 0.5
 """Seconds between two looks at a comparison's board."""
@@ -106,7 +106,7 @@ def events(source: Source, after: int) -> Iterator[str]:
             yield ": still here\n\n"
             spoke = monotonic()
         if over:
-            sleep(PERIOD / 10)
+            sleep(PERIOD / 20)
         else:
             feed.pause(PERIOD)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 STRICT_DELTA = 1e-5
 SEEDED = "seeded noise: not private"
+_ROUNDING = 1e-6
+"""What the sum of many squares may be off by."""
 
 
 def warnings_of(
@@ -35,7 +37,7 @@ def warnings_of(
     if any(value is None for row in table.values() for value in row.values()):
         texts.append("null is unbounded: there is no noise against that adversary")
     server = table["server"].get("proven")
-    if nominal is not None and (server is None or server > nominal):
+    if nominal is not None and (server is None or server > nominal * (1 + _ROUNDING)):
         found = "unbounded" if server is None else f"{server:.4g}"
         texts.append(
             f"nominal epsilon {nominal:g} is not what a curious server is held to: "

@@ -163,7 +163,8 @@ class Member:
         Raises
         ------
         RoundAbandoned
-            When too few are left, or shares are missing or not from a neighbour.
+            When too few are left, or shares are missing, altered or not from a neighbour. The
+            paper decrypts in round 4; here nothing leaves for a cohort that was made up.
         """
         self._proceed(SHARED, MASKED)
         left = set(cohort)
@@ -174,6 +175,8 @@ class Member:
         if any(len(text) != SEALED_BYTES for text in sealed.values()):
             raise RoundAbandoned("encrypted shares of the wrong length")
         self.cohort, self.sealed = tuple(sorted(left)), dict(sealed)
+        for peer in expected:
+            self._letter_of(peer)  # who is said to be left has proved it, before anything is sent
         bits, size = self.terms.bits, len(values)
         masked = values + expand(self_mask_seed(self.self_mask, self.session), size, bits)
         for peer, public in zip(self.peers, self.peer_mask_keys, strict=True):
@@ -215,11 +218,9 @@ class Member:
             self._check_signatures(signatures or {}, verifier)
         left = set(survivors)
         revealed = {self.number: read_shares(self.own_shares)[1]}
-        for peer, key in zip(self.peers, self.pair_keys, strict=True):
-            if peer in self.sealed:
-                text = decrypt(key, self.sealed[peer], about(self.session, peer, self.number))
-                of_key, of_self = read_shares(text)
-                revealed[peer] = of_self if peer in left else of_key
+        for peer in self.sealed:
+            of_key, of_self = read_shares(self._letter_of(peer))
+            revealed[peer] = of_self if peer in left else of_key
         self.stage = OPENED
         return revealed
 
@@ -264,6 +265,10 @@ class Member:
         ]
         if len(good) < self.terms.least_survivors or len(good) != len(signatures):
             raise RoundAbandoned("too few clinics signed that they were told of the same survivors")
+
+    def _letter_of(self, peer: int) -> bytes:
+        key = self.pair_keys[self.peers.index(peer)]
+        return decrypt(key, self.sealed[peer], about(self.session, peer, self.number))
 
     def _mask_seed(self, peer: int, public: bytes) -> bytes:
         return agree(self.mask_key, public, self.session, MASK, pair_of(self.number, peer))

@@ -8,9 +8,11 @@ the sums much better than one.
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 
-from strategies.trust.drift import Window
+from strategies.trust.drift import Windows
 from strategies.trust.settings import BoolArray, FloatArray
 
 CAMP = 0.15
@@ -21,78 +23,90 @@ it in one window of 1,000 (simulated with 10 to 50 clinics and 4 to 30 dimension
 _STEPS, _STARTS = 7, 10
 _PAIR = 2
 _HALF = 0.5
+_PRIOR = log(CAMP) - log(1.0 - CAMP)
 
 
-def camp_gate(window: Window, honest: FloatArray) -> BoolArray:
-    """Return who belongs to a second camp in a window, shape (V,).
+def camp_gate(found: Windows, honest: FloatArray) -> BoolArray:
+    """Return who belongs to a second camp in any window, shape (V,).
 
     Parameters
     ----------
-    window : Window
+    found : Windows
         Sums of residuals.
     honest : ndarray, shape (V,)
         p; the camp with less of it is the other one. Clinics with p = 0 are left out.
     """
     shut = np.zeros(honest.shape, dtype=np.bool_)
-    used = np.flatnonzero(window.full & (honest > 0))
-    if used.size <= 2 * _PAIR:
+    used = found.full & (honest > 0)
+    enough = np.add.reduce(used, axis=-1) > 2 * _PAIR
+    if not enough.any():
         return shut
-    other, gain = second_camp(window.sums[used], window.variance[used])
-    sizes = np.add.reduce(other > _HALF), np.add.reduce(other <= _HALF)
-    if gain <= _GAIN + _GAIN_EACH * window.sums.shape[-1] or min(sizes) < _PAIR:
-        return shut
-    weight = honest[used]
-    if np.add.reduce(other * weight) > np.add.reduce((1.0 - other) * weight):
-        other = 1.0 - other
-    shut[used] = other > _HALF
+    used = used[enough]
+    other, gain = second_camp(found.sums[enough], found.variance[enough], used)
+    sure = (other > _HALF) & used
+    sizes = np.add.reduce(sure, axis=-1), np.add.reduce(used & ~sure, axis=-1)
+    believed = (gain > _GAIN + _GAIN_EACH * found.sums.shape[-1]) & (np.minimum(*sizes) >= _PAIR)
+    for window in np.flatnonzero(believed):
+        here = used[window]
+        theirs = np.add.reduce((other[window] * honest)[here])
+        ours = np.add.reduce(((1.0 - other[window]) * honest)[here])
+        shut |= here & ((other[window] < _HALF) if theirs > ours else (other[window] > _HALF))
     return shut
 
 
-def second_camp(sums: FloatArray, variance: FloatArray) -> tuple[FloatArray, float]:
+def second_camp(
+    sums: FloatArray, variance: FloatArray, used: BoolArray
+) -> tuple[FloatArray, FloatArray]:
     """Return each clinic's posterior of the other camp and what that camp gains.
 
     EM for ``.85 N(c, v_i) + .15 N(k, v_i)`` from c the weighted mean and k each of the ten
-    farthest sums.
+    farthest sums, in all windows at once.
 
     Parameters
     ----------
-    sums : ndarray, shape (n, d)
-    variance : ndarray, shape (n,)
+    sums : ndarray, shape (W, n, d)
+    variance : ndarray, shape (W, n)
+    used : ndarray of bool, shape (W, n)
+        Whose sums count.
 
     Returns
     -------
-    other : ndarray, shape (n,)
-    gain : float
+    other : ndarray, shape (W, n)
+    gain : ndarray, shape (W,)
         Log-likelihood over that of one camp.
     """
-    precision = 1.0 / variance
-    alone = np.add.reduce(precision[:, None] * sums, axis=0) / np.add.reduce(precision)
-    single = -0.5 * np.add.reduce(_distance(sums, alone[None, :])[0] * precision)
-    farthest = np.argsort(-_distance(sums, alone[None, :])[0] * precision, kind="stable")
-    far = sums[farthest[:_STARTS]]
+    precision = np.where(used, 1.0 / variance, 0.0)
+    own = np.add.reduce(sums * sums, axis=-1)
+    alone = _centres(np.ones((len(sums), 1, sums.shape[1])), sums, precision)
+    apart = _distance(sums, own, alone)[:, 0] * precision
+    single = -0.5 * np.add.reduce(apart, axis=-1)
+    farthest = np.argsort(-apart, axis=-1, kind="stable")[:, :_STARTS]
+    far = np.take_along_axis(sums, farthest[..., None], axis=1)
     near = np.broadcast_to(alone, far.shape)
-    other = np.zeros((len(far), len(sums)))
-    total = np.zeros(len(far))
+    half = 0.5 * precision[:, None, :]
     for _ in range(_STEPS):
-        ours = np.log(1.0 - CAMP) - 0.5 * _distance(sums, near) * precision
-        theirs = np.log(CAMP) - 0.5 * _distance(sums, far) * precision
-        each = np.logaddexp(ours, theirs)
-        total = np.add.reduce(each, axis=-1)
-        other = np.exp(theirs - each)
-        near, far = _centres(1.0 - other, sums, precision), _centres(other, sums, precision)
-    best = int(np.argmax(total))
-    return other[best], float(total[best] - single)
+        ours = -half * _distance(sums, own, near)
+        lead = _PRIOR - half * _distance(sums, own, far) - ours
+        each = np.logaddexp(0.0, lead)
+        other = np.exp(lead - each)
+        total = np.add.reduce(np.where(used[:, None, :], ours + each, 0.0), axis=-1)
+        near = _centres(1.0 - other, sums, precision)
+        far = _centres(other, sums, precision)
+    total = total + log(1.0 - CAMP) * np.add.reduce(used, axis=-1)[:, None]
+    best = np.argmax(total, axis=-1)
+    window = np.arange(len(sums))
+    return other[window, best], total[window, best] - single
 
 
-def _distance(sums: FloatArray, centres: FloatArray) -> FloatArray:
+def _distance(sums: FloatArray, own: FloatArray, centres: FloatArray) -> FloatArray:
     # A camp is a yes or no in the end: here the order in which BLAS sums does not matter.
-    own, middle = (np.add.reduce(part * part, axis=-1) for part in (sums, centres))
-    squares: FloatArray = own + middle[:, None] - 2.0 * (centres @ sums.T)
+    middle = np.add.reduce(centres * centres, axis=-1)[..., None]
+    squares: FloatArray = own[:, None, :] + middle - 2.0 * (centres @ sums.transpose(0, 2, 1))
     return squares
 
 
 def _centres(posterior: FloatArray, sums: FloatArray, precision: FloatArray) -> FloatArray:
-    weights = posterior * precision
+    weights = posterior * precision[:, None, :]
     total = np.maximum(np.add.reduce(weights, axis=-1), 1e-12)
-    centres: FloatArray = (weights @ sums) / total[:, None]
+    centres: FloatArray = (weights @ sums) / total[..., None]
     return centres

@@ -5,7 +5,6 @@ Residuals are summed over windows, so that a small shift shows once it has laste
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,16 +25,16 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True)
-class Window:
-    """Residuals summed over each clinic's last L uploads.
+class Windows:
+    """Residuals summed over each clinic's last L = 1, 2, 4, ... uploads, W windows in all.
 
     Attributes
     ----------
-    sums : ndarray, shape (V, d)
+    sums : ndarray, shape (W, V, d)
         ``S = sum res / sd``.
-    variance : ndarray, shape (V,)
+    variance : ndarray, shape (W, V)
         ``L + (sum h / sd)^2``, of one coordinate of an honest S.
-    full : ndarray of bool, shape (V,)
+    full : ndarray of bool, shape (W, V)
         Who has L uploads; who was not asked since is judged by the last ones it made.
     weight : ndarray, shape (V,)
         How much of it is left after the rounds in which a clinic was not asked: an unlucky one
@@ -48,8 +47,8 @@ class Window:
     weight: FloatArray
 
 
-def windows(found: Residuals, sizes: FloatArray, settings: TrustSettings) -> Iterator[Window]:
-    """Yield the windows over each clinic's last L = 1, 2, 4, ... uploads, from round 4.
+def windows(found: Residuals, sizes: FloatArray, settings: TrustSettings) -> Windows:
+    """Return the windows, from round 4; none before.
 
     Parameters
     ----------
@@ -58,40 +57,49 @@ def windows(found: Residuals, sizes: FloatArray, settings: TrustSettings) -> Ite
         m.
     settings : TrustSettings
     """
-    rounds = len(found.values)
-    ago = np.add.accumulate(found.counted[::-1], axis=0)[::-1]  # 1 for the latest upload
+    rounds, clinics, dimension = found.values.shape
+    count = rounds.bit_length() if rounds >= _FROM else 0
+    if not count:
+        nothing = np.zeros((0, clinics))
+        full = nothing.astype(np.bool_)
+        return Windows(np.zeros((0, clinics, dimension)), nothing, full, np.ones(clinics))
+    backwards = found.counted[::-1]
+    uploads = np.add.accumulate(backwards, axis=0)  # 1 from the latest upload on
+    absent = np.argmax(backwards, axis=0)  # rounds since the latest upload
+    lengths = 2 ** np.arange(count)
+    reach = uploads >= lengths[:, None, None]
+    full = reach[:, -1]
+    # Up to the L-th upload from the end, or all there are.
+    last = np.where(full, np.argmax(reach, axis=1), rounds - 1)
+    who = np.arange(clinics)
+    sums = np.add.accumulate(found.values[::-1], axis=0)[last, who]
     allowance = settings.gate_spread * settings.clip_norm * np.sqrt(sizes) / found.noise
-    absent = np.argmax(found.counted[::-1], axis=0)  # rounds since the latest upload
-    length = 1
-    while rounds >= _FROM and length <= rounds:
-        used = found.counted & (ago <= length)
-        count = np.add.reduce(used, axis=0)
-        sums = np.add.reduce(np.where(used[..., None], found.values, 0.0), axis=0)
-        bias = np.add.reduce(np.where(used, allowance, 0.0), axis=0)
-        variance = np.maximum(count + bias**2, 1.0)
-        yield Window(sums, variance, count == length, FADE**absent)
-        length *= 2
+    each = np.where(backwards, allowance[::-1], 0.0)
+    bias = np.add.accumulate(each, axis=0)[last, who]
+    variance = np.maximum(uploads[last, who] + bias**2, 1.0)
+    return Windows(sums, variance, full, FADE**absent)
 
 
-def strain(window: Window, centre: FloatArray) -> FloatArray:
-    """Return how far clinics strayed in a window, shape (V,); above 1 noise does not explain it.
+def strain(found: Windows, centre: FloatArray) -> FloatArray:
+    """Return how far clinics strayed in any window, shape (V,); above 1 noise does not explain it.
 
     ``||S||^2`` in units of ``1.06 chi2_d(1 - 1e-4) v``, and, because whoever wants to harm has to
     go there, ``<S, M> / ||M||`` in units of ``-2.9 sqrt(v)``, squared.
 
     Parameters
     ----------
-    window : Window
+    found : Windows
     centre : ndarray, shape (d,)
         M.
     """
-    sums, variance = window.sums, window.variance
+    sums, variance = found.sums, found.variance
     course = centre / max(float(np.sqrt(np.add.reduce(centre**2))), _LEAST)
     bound = 1.06 * float(chdtri(sums.shape[-1], 1e-4))
-    energy = np.add.reduce(sums**2, axis=-1) / (bound * variance)
+    energy = np.add.reduce(sums**2, axis=-1) / bound
     against = np.maximum(-np.add.reduce(sums * course, axis=-1), 0.0)
-    ratio = np.maximum(energy, against**2 / (AGAINST**2 * variance))
-    return np.where(window.full, ratio * window.weight, 0.0)
+    ratio = np.maximum(energy, against**2 / AGAINST**2) / variance
+    worst: FloatArray = np.max(np.where(found.full, ratio * found.weight, 0.0), axis=0, initial=0.0)
+    return worst
 
 
 def drift_gate(
@@ -112,11 +120,13 @@ def drift_gate(
     settings : TrustSettings
     """
     shut = np.zeros(honest.shape, dtype=np.bool_)
+    if history.rounds.size < _FROM:
+        return shut
     at_once = max(1, int(WORST * honest.size))
     while np.count_nonzero(shut) + at_once <= honest.size / 2:
         left = residuals(history, np.where(shut, 0.0, honest), centre, settings)
-        strains = [strain(item, centre) for item in windows(left, history.sizes, settings)]
-        excess = np.where(shut, 0.0, np.max([np.zeros(shut.shape), *strains], axis=0))
+        strained = strain(windows(left, history.sizes, settings), centre)
+        excess = np.where(shut, 0.0, strained)
         worst = np.argsort(-excess, kind="stable")[:at_once]
         if excess[worst[0]] <= 1.0:
             break

@@ -50,37 +50,55 @@ def twin_gate(history: History) -> BoolArray:
     degrees of freedom a round, whatever the two learned, and half of it when one of them adds no
     noise. Below half its quantile 1e-6 over the number of pairs one is a copy of the other, and
     nobody who has not seen an upload can make it look copied. No common direction is needed, so
-    that copies can be left out before one is looked for. Asked of all rounds, and of the last.
+    that copies can be left out before one is looked for.
     """
     present = history.present
-    scaled = history.uploads / np.where(present, history.noise, 1.0)[..., None] / sqrt(2.0)
-    return _near(scaled, present) | _near(scaled[-1:], present[-1:])
+    return _near(_scaled(history, slice(None)), present)
+
+
+def twins_of(history: History, place: int) -> BoolArray:
+    """Return the same of one round, by its place in the history: once a copy, a copy for good."""
+    chosen = slice(place, place + 1)
+    return _near(_scaled(history, chosen), history.present[chosen])
+
+
+def _scaled(history: History, rounds: slice) -> FloatArray:
+    noise = np.where(history.present[rounds], history.noise[rounds], 1.0)
+    found: FloatArray = history.uploads[rounds] / (noise * sqrt(2.0))[..., None]
+    return found
 
 
 def _near(scaled: FloatArray, present: BoolArray) -> BoolArray:
     rounds, clinics, dimension = scaled.shape
     product, energy, both = _pairs(scaled, present)
-    distance = energy + energy.T - 2.0 * product
     tail = 1e-6 / max(clinics * (clinics - 1) / 2, 1)
     near = 0.5 * chdtri(dimension * np.maximum(np.arange(rounds + 1), 1), 1.0 - tail)
-    np.fill_diagonal(both, 0)
-    twins: BoolArray = ((both > 0) & (distance < near[both])).any(axis=1)
-    return twins
+    if both is None:
+        gap = energy[:, None] + (energy - near[rounds])  # all share all rounds
+        close = np.asarray(2.0 * product > gap)
+    else:
+        close = np.asarray((both > 0) & (energy + energy.T - 2.0 * product < near[both]))
+    np.fill_diagonal(close, val=False)
+    return np.asarray(close.any(axis=1))
 
 
 def _pairs(
     values: FloatArray, present: BoolArray
-) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64] | None]:
     """Return, over the rounds of both, ``<x_i, x_j>``, ``||x_i||^2`` and how many there are.
 
-    Each has shape (V, V); the values are zero where a clinic is not present.
+    Each has shape (V, V); where everybody is always present the energy is of shape (V,) and the
+    number of rounds, the same for all, None. The values are zero where a clinic is not present.
     """
     clinics = values.shape[1]
     flat = values.transpose(1, 0, 2).reshape(clinics, -1)
-    here = present.T.astype(np.float64)
-    energy = np.add.reduce(values**2, axis=-1).T
     # Sums that are only held against a threshold: here the order of BLAS does not matter.
-    return flat @ flat.T, energy @ here.T, np.rint(here @ here.T).astype(np.int64)
+    product = flat @ flat.T
+    energy = np.add.reduce(values**2, axis=-1).T
+    if present.all():
+        return product, np.add.reduce(energy, axis=-1), None
+    here = present.T.astype(np.float64)
+    return product, energy @ here.T, np.rint(here @ here.T).astype(np.int64)
 
 
 def copy_gate(found: Residuals) -> BoolArray:
@@ -92,12 +110,16 @@ def copy_gate(found: Residuals) -> BoolArray:
     if rounds < _COPIES_FROM or clinics < _COPIES_FROM:
         return np.zeros(clinics, dtype=np.bool_)
     product, energy, both = _pairs(found.values, found.counted)
-    correlation = product / np.sqrt(np.maximum(energy * energy.T, _LEAST))
-    bound = np.maximum(0.6, 5.0 / np.sqrt(np.maximum(both * dimension, 1)))
-    np.fill_diagonal(both, 0)
-    alike = (correlation > bound) & (both >= _COPIES_FROM)
-    copied: BoolArray = alike.any(axis=1)
-    return copied
+    if both is None:
+        length = np.sqrt(np.maximum(energy, _LEAST))
+        bound = max(0.6, 5.0 / sqrt(rounds * dimension)) * length
+        alike = np.asarray(product > length[:, None] * bound)
+    else:
+        length = np.sqrt(np.maximum(energy * energy.T, _LEAST))
+        bound = np.maximum(0.6, 5.0 / np.sqrt(np.maximum(both * dimension, 1)))
+        alike = np.asarray((product > bound * length) & (both >= _COPIES_FROM))
+    np.fill_diagonal(alike, val=False)
+    return np.asarray(alike.any(axis=1))
 
 
 def replay_gate(found: Residuals, shards: FloatArray | float = 0.0) -> BoolArray:

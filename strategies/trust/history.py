@@ -82,14 +82,15 @@ class History:
             if name not in self._column:
                 self._column[name] = len(self.identities)
                 self.identities.append(name)
-        more = len(self.identities) - self.sizes.size
         columns = self.columns(identities)
-        self.sizes = np.pad(self.sizes, (0, more))
+        rounds, clinics = self._noise.shape
+        self.sizes = np.concatenate([self.sizes, np.zeros(len(self.identities) - clinics)])
         self.sizes[columns] = sizes
-        self._uploads = np.pad(self._uploads, ((0, 1), (0, more), (0, 0)))
-        self._noise = np.pad(self._noise, ((0, 1), (0, more)), constant_values=np.nan)
-        self._uploads[-1, columns] = uploads
-        self._noise[-1, columns] = noise
+        shape = (rounds + 1, len(self.identities))
+        grown, noises = np.zeros((*shape, self.dimension)), np.full(shape, np.nan)
+        grown[:rounds, :clinics], noises[:rounds, :clinics] = self._uploads, self._noise
+        grown[-1, columns], noises[-1, columns] = uploads, noise
+        self._uploads, self._noise = grown, noises
         self.rounds = np.append(self.rounds, round_)
         return columns
 

@@ -8,25 +8,46 @@ Allen-Zhu et al., "Byzantine-Resilient Non-Convex SGD", 2021; to use the known n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from strategies.trust.camps import camp_gate
 from strategies.trust.detector import Detector, Verdict
 from strategies.trust.drift import drift_gate, windows
 from strategies.trust.evidence import clip_uploads, gather, level
-from strategies.trust.gates import copy_gate, energy_gate, replay_gate, twin_gate
+from strategies.trust.gates import copy_gate, energy_gate, replay_gate, twin_gate, twins_of
 from strategies.trust.judgement import Judgement
 from strategies.trust.mixture import fit
 from strategies.trust.reasons import Reason
 from strategies.trust.residuals import residuals
-from strategies.trust.settings import FloatArray, IntArray, TrustError
+from strategies.trust.settings import BoolArray, FloatArray, IntArray, TrustError, TrustSettings
 
 
 class KnownNoiseDetector(Detector):
     """Judge clinics by all that they uploaded, given the noise they were to add."""
+
+    def __init__(self, dimension: int, settings: TrustSettings | None = None) -> None:
+        super().__init__(dimension, settings)
+        self._copied: BoolArray = np.zeros(0, dtype=np.bool_)
+        self._looked_at = 0
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from what :meth:`state` returned; see :meth:`Detector.restore`."""
+        self._copied, self._looked_at = np.zeros(0, dtype=np.bool_), 0
+        super().restore(state)
+
+    def _twins(self) -> BoolArray:
+        """Return who copied another clinic in any round, or over all of them, shape (V,)."""
+        history = self._history
+        known = np.zeros(history.sizes.size, dtype=np.bool_)
+        known[: self._copied.size] = self._copied
+        for place in range(self._looked_at, history.rounds.size):
+            known |= twins_of(history, place)
+        self._copied, self._looked_at = known, history.rounds.size
+        return known | twin_gate(history)
 
     def update(
         self,
@@ -50,7 +71,7 @@ class KnownNoiseDetector(Detector):
     def _judge(self, columns: IntArray) -> Verdict:
         del columns
         evidence = gather(self._history, self.settings)
-        twins = twin_gate(self._history)
+        twins = self._twins()
         found = fit(evidence.without(twins), self.settings)
         honest = np.where(twins, 0.0, found.honest)
         if not self._history.present.all():
@@ -69,7 +90,7 @@ class KnownNoiseDetector(Detector):
         gates[Reason.DRIFT] = drift_gate(self._history, honest, found.centre, self.settings)
         honest = np.where(gates[Reason.DRIFT], 0.0, honest)
         left = residuals(self._history, honest, found.centre, self.settings)
-        camps = [camp_gate(w, honest) for w in windows(left, self._history.sizes, self.settings)]
-        gates[Reason.CAMP] = np.logical_or.reduce([np.zeros(honest.shape, np.bool_), *camps])
+        camps = windows(left, self._history.sizes, self.settings)
+        gates[Reason.CAMP] = camp_gate(camps, honest)
         length = np.sqrt(np.add.reduce(found.centre**2))
         return Verdict(found.honest, length / np.sqrt(evidence.variance), gates)

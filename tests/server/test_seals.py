@@ -243,6 +243,7 @@ def test_a_path_that_keeps_altering_is_not_asked_until_that_is_forgotten() -> No
     assert all(row["paid"].get("4", 0) == 0 for row in outcome.ledger.rows)
 
 
+@pytest.mark.slow
 def test_a_payload_altered_on_its_way_is_found() -> None:
     settings = market_settings(
         market="payload", attack="mitm", signatures="on", rounds=8, episode_length=8

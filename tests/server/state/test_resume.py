@@ -54,7 +54,10 @@ MARKETS = {
 }
 
 
-@pytest.mark.parametrize("before", [True, False], ids=["in", "after"])
+@pytest.mark.parametrize(
+    "before",
+    [pytest.param(True, id="in"), pytest.param(False, id="after", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("name", [*MODELS, *MARKETS])
 def test_every_mechanism_ends_as_if_nothing_had_happened(
     name: str, before: bool, tmp_path: Path

@@ -110,18 +110,20 @@ def test_a_key_of_small_order_is_refused() -> None:
         room.members[0].share([*room.adverts[:4], Advert(4, bytes(32), os.urandom(32))])
 
 
-def test_replayed_or_altered_letters_are_noticed_before_anything_is_revealed() -> None:
+def test_replayed_or_altered_letters_are_noticed_before_anything_is_sent() -> None:
     old = Room(session=b"yesterday").shared()
     room = Room().shared()
     room.letters[0][1] = old.letters[0][1]
-    room.members[0].mask(ZEROS, room.letters[0], range(N))
     with pytest.raises(RoundAbandoned, match="altered or replayed"):
-        room.members[0].open(range(N))
+        room.members[0].mask(ZEROS, room.letters[0], range(N))
     exchanged = Room().shared()
     exchanged.letters[0][1] = exchanged.letters[0][2]
-    exchanged.members[0].mask(ZEROS, exchanged.letters[0], range(N))
     with pytest.raises(RoundAbandoned, match="altered or replayed"):
-        exchanged.members[0].open(range(N))
+        exchanged.members[0].mask(ZEROS, exchanged.letters[0], range(N))
+    made_up = Room().shared()
+    made_up.letters[0][1] = b"x" * len(made_up.letters[0][1])
+    with pytest.raises(RoundAbandoned, match="altered or replayed"):
+        made_up.members[0].mask(ZEROS, made_up.letters[0], range(N))
 
 
 def test_letters_must_be_those_of_the_ones_said_to_be_left() -> None:

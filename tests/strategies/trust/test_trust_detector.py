@@ -161,3 +161,20 @@ def test_without_noise_a_replay_of_long_updates_is_found_and_a_lasting_one_is_no
 def test_settings_outside_the_model_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(TrustError):
         TrustSettings(**wrong)
+
+
+def test_who_copied_once_is_not_believed_again_and_a_restored_detector_knows() -> None:
+    """Six upload one vector in round 4 only; in the window of all rounds that is lost."""
+    rng = np.random.default_rng(3)
+    names = [f"clinic-{n}" for n in range(20)]
+    found = KnownNoiseDetector(10)
+    for round_ in range(1, 9):
+        uploads = 2.0 * np.exp(-round_) + 3.0 * rng.standard_normal((20, 10))
+        if round_ == 4:
+            uploads[:6] = uploads[0]
+        found.update(round_, names, uploads, 27.0, 3.0)
+    assert found.standing(names).honest[:6].tolist() == [0.0] * 6
+    assert found.standing(names).reasons[0] is Reason.COPY
+    again = KnownNoiseDetector(10)
+    again.restore(found.state())
+    np.testing.assert_array_equal(again.standing(names).honest, found.standing(names).honest)

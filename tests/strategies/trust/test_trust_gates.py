@@ -3,7 +3,7 @@ import pytest
 
 from strategies.trust.camps import second_camp
 from strategies.trust.drift import drift_gate, windows
-from strategies.trust.gates import copy_gate, energy_gate, replay_gate, twin_gate
+from strategies.trust.gates import copy_gate, energy_gate, replay_gate, twin_gate, twins_of
 from strategies.trust.history import History
 from strategies.trust.residuals import residuals
 from strategies.trust.settings import TrustSettings
@@ -81,7 +81,7 @@ def test_copies_are_seen_in_the_first_round_and_shared_noise_later() -> None:
         if round_ > 5:
             copy(round_, sent, rng)
 
-    assert flagged(twin_gate(play(6, later))) == [3, 7, 11]
+    assert flagged(twins_of(play(6, later), 5)) == [3, 7, 11]
 
     def share(round_: int, sent: np.ndarray, rng: np.random.Generator) -> None:
         del round_
@@ -120,6 +120,9 @@ def test_drifters_are_seen_also_when_they_pull_the_mean(many: int) -> None:
     assert len(flagged(shut)) <= many + 1
 
 
+ONES = np.ones((1, 20))
+
+
 def test_windows_follow_each_clinics_own_uploads() -> None:
     history = History(1)
     ones = np.ones(1)
@@ -128,7 +131,7 @@ def test_windows_follow_each_clinics_own_uploads() -> None:
         count = len(who)
         history.add(round_, who, np.zeros((count, 1)), np.full(count, 9.0), np.ones(count))
     found = residuals(history, np.ones(3), ones, SETTINGS)
-    full = [item.full.tolist() for item in windows(found, history.sizes, SETTINGS)]
+    full = windows(found, history.sizes, SETTINGS).full.tolist()
     assert full == [[True] * 3, [True] * 3, [True, True, False], [True, True, False]]
 
 
@@ -136,11 +139,11 @@ def test_six_that_shift_alike_are_a_camp_and_noise_alone_is_none() -> None:
     gains = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        gains.append(second_camp(rng.standard_normal((20, 10)), np.ones(20))[1])
+        gains.append(second_camp(rng.standard_normal((1, 20, 10)), ONES, ONES > 0)[1][0])
     assert np.quantile(gains, 0.95) < 6 + 0.95 * 10
     rng = np.random.default_rng(1)
     sums = rng.standard_normal((20, 10))
     sums[:6] -= 5.0 / np.sqrt(10)
-    other, gain = second_camp(sums, np.ones(20))
-    assert gain > 6 + 0.95 * 10
-    assert flagged(other > 0.5) == [0, 1, 2, 3, 4, 5]
+    other, gain = second_camp(sums[None], ONES, ONES > 0)
+    assert gain[0] > 6 + 0.95 * 10
+    assert flagged(other[0] > 0.5) == [0, 1, 2, 3, 4, 5]
