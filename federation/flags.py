@@ -216,7 +216,9 @@ def _bounds(item: Field[Any]) -> str:
     parts = []
     if meta["minimum"] is not None:
         parts.append(f"at least {meta['minimum']:g}")
-    if meta["above"] is not None:
+    if meta["maximum"] is not None:
+        parts.append(f"at most {meta['maximum']:g}")
+    if meta["above"] is not None and (meta["minimum"] is None or meta["minimum"] <= meta["above"]):
         parts.append(f"above {meta['above']:g}")
     if meta["below"] is not None:
         parts.append(f"below {meta['below']:g}")

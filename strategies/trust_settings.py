@@ -9,7 +9,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from strategies.market_settings import AUTO, MARKET_CHANNELS
-from strategies.setting_fields import SettingsError, flag, setting
+from strategies.setting_fields import MOST_RECORDS, MOST_ROUNDS, SettingsError, flag, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -41,6 +41,7 @@ class TrustFields:
         GROUP,
         "algorithm1: records set aside from training by which clinics rate the model",
         minimum=1,
+        maximum=MOST_RECORDS,
     )
     first_share: float = setting(
         0.0,
@@ -60,6 +61,7 @@ class TrustFields:
         GROUP,
         "uploads that a clinic's epsilon is spread over, none beyond; 0 is rounds",
         minimum=0,
+        maximum=MOST_ROUNDS,
     )
 
 
