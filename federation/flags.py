@@ -16,6 +16,7 @@ from strategies.presets import CALIBRATIONS, STRATEGIES, compose, default_strate
 from strategies.settings import Settings, SettingsError, default_of, flag
 
 MAX_CONFIG_BYTES = 1 << 20
+MAX_LINE = 4000
 NOT_FLAGS = ("strategy",)
 
 
@@ -185,9 +186,14 @@ def settings_rows() -> list[dict[str, str]]:
 
 def fail(message: str, code: int = 2) -> int:
     """Print one line on standard error and return the exit code."""
-    line = " ".join(str(message).split())
-    sys.stderr.write(f"error: {line}\n")
+    sys.stderr.write(f"error: {one_line(message)}\n")
     return code
+
+
+def one_line(text: object) -> str:
+    """Return a text of anybody's as one line for a terminal: bounded, nothing that steers it."""
+    line = " ".join(str(text)[:MAX_LINE].split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def _field(name: str) -> Field[Any]:
