@@ -94,7 +94,7 @@ def draw_market(entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], out
         if curves:
             label = f"type {kind}, mean of {len(names)}"
             bottom.plot(rounds, np.mean(curves, axis=0), color=colour, lw=2.2, label=label)
-    mark(bottom, settings["theta"], f"trusted above \u03b8 = {settings['theta']:g}")
+    mark(bottom, settings["theta"], f"trusted from \u03b8 = {settings['theta']:g}")
     top.set(ylabel="share of deliveries bought (%)", xlabel="round (mean of an episode)")
     top.set_ylim(0, 100)
     bottom.set(ylabel="reputation R", xlabel="round")
