@@ -8,12 +8,13 @@ from flwr.clientapp import ClientApp
 
 from clients import secure_phases
 from clients.attack_mod import attack
-from clients.clinic import clinic_of, public_weight
+from clients.clinic import Clinic, clinic_of, public_weight
 from clients.ledger_mod import charge_upload, upload_number
 from clients.market_mods import man_in_the_middle, serve_device, serve_hello, serve_user
 from clients.messages import (
     clients_of,
     clinic_settings,
+    is_deployed,
     noise_of,
     partition_of,
     record_of,
@@ -24,7 +25,8 @@ from clients.noise_mod import clip_then_noise, noise_source
 from clients.private_training import private_upload
 from clients.seal_mod import seal_reply
 from clients.secure_mod import mask_upload
-from strategies.settings import CERTIFIED_PRIVACY
+from strategies.learning.linear_svm import FloatArray
+from strategies.settings import CERTIFIED_PRIVACY, Settings
 from strategies.wrappers.protocol import MODEL, ROUND
 from strategies.wrappers.vectors import to_array, to_vector
 
@@ -93,6 +95,8 @@ def train(message: Message, context: Context) -> Message:
     clinic = clinic_of(context, settings)
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
     server_round = round_of(record_of(message, ConfigRecord))
+    if is_deployed(context) and server_round > 1:
+        keep_evaluation(clinic, weights, settings, context)  # of the round before: no phase for it
     if settings.privacy in CERTIFIED_PRIVACY:
         noise = noise_source(noise_of(context, settings), settings.seed, clinic.partition)
         number = upload_number(message, context) if settings.first_share else 1
@@ -108,6 +112,14 @@ def train(message: Message, context: Context) -> Message:
     return Message(content, reply_to=message)
 
 
+def keep_evaluation(
+    clinic: Clinic, weights: FloatArray, settings: Settings, context: Context
+) -> None:
+    """Judge a broadcast model on the clinic's own records and keep that in its own state."""
+    diagnosis = clinic.evaluate(weights, settings)
+    context.state[LOCAL_EVALUATION] = MetricRecord(diagnosis.as_lists())
+
+
 @app.evaluate(mods=[seal_reply, attack, serve_user])
 def evaluate(message: Message, context: Context) -> Message:
     """Evaluate the broadcast model locally and keep the result.
@@ -118,8 +130,7 @@ def evaluate(message: Message, context: Context) -> Message:
     settings = clinic_settings(context)
     clinic = clinic_of(context, settings)
     weights = to_vector(record_of(message, ArrayRecord)[MODEL])
-    diagnosis = clinic.evaluate(weights, settings)
-    context.state[LOCAL_EVALUATION] = MetricRecord(diagnosis.as_lists())
+    keep_evaluation(clinic, weights, settings, context)
     metrics = MetricRecord({"num-examples": public_weight(clinic, settings)})
     if settings.rates_slices:
         from clients.slice_rating import rate_slices

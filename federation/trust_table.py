@@ -16,6 +16,7 @@ from federation.runner import run_one
 from federation.statistics import summarise
 from server.errors import RunFailed
 from server.federation import FederatedRun
+from server.loop import RoundRecord
 from strategies.attack_settings import count_attackers
 from strategies.presets import MECHANISMS, compose
 from strategies.settings import Settings, SettingsError, byzantine_limit, nearest
@@ -54,8 +55,8 @@ class Row:
         Shares of honest clinics and of attackers that are not trusted in the last round; NaN where
         everybody takes part.
     malicious : float
-        Share of attackers among those that were merged, of an auction among the winners, in the
-        last five rounds with any.
+        Share of attackers in the merge, by weight, of an auction among the winners, in the last
+        five rounds with any.
     """
 
     rule: str
@@ -172,17 +173,26 @@ def rates(run: FederatedRun) -> tuple[float, float, float]:
     last = run.rounds[-1].trust
     out = found = nan
     if last:
-        shut = set(last["reputations"]) - set(last["trusted"])
+        theta = run.settings.theta - 1e-9
+        shut = {name for name, value in last["reputations"].items() if value < theta}
         honest = set(last["reputations"]) - hostile
         out = len(shut & honest) / max(len(honest), 1)
         found = len(shut & hostile) / len(hostile) if hostile else nan
-    chosen = [set(_chosen(record)) for record in run.rounds[1:]][-LAST:]
-    shares = [len(names & hostile) / len(names) for names in chosen if names]
+    weights = [_weights(record) for record in run.rounds[1:]][-LAST:]
+    shares = [
+        sum(weight for name, weight in each.items() if name in hostile) / sum(each.values())
+        for each in weights
+        if sum(each.values())
+    ]
     return out, found, sum(shares) / len(shares) if shares else nan
 
 
-def _chosen(record: Any) -> Iterable[str]:
-    return list(record.details.get("promised", record.sizes))
+def _weights(record: RoundRecord) -> dict[str, float]:
+    """Return what each clinic weighed in a round: in an auction every winner alike."""
+    if "promised" in record.details:
+        return dict.fromkeys(record.details["promised"], 1.0)
+    honest = record.details.get("honest", {})
+    return {name: size * honest.get(name, 1.0) for name, size in record.sizes.items()}
 
 
 def run_grid(

@@ -21,6 +21,7 @@ from server.loop import OnRound, RoundRecord
 from server.market import MarketOutcome, run_market
 from server.market_report import market_entry
 from server.model import save_model
+from server.orphan import end_with_parent
 from server.prompt_grid import PromptGrid
 from server.report import card_of, run_entry
 from server.state.deployed import keeper_of_server
@@ -62,6 +63,7 @@ def make_app(
         chosen = settings or from_run_config(context.run_config)
         deployed = sink is None and os.environ.get(DEPLOYED) == "1"
         if deployed:
+            end_with_parent()
             keeper = keeper_of_server(chosen, resume=bool(context.run_config.get("resume")))
         told = emit_round if deployed else on_round
         if sink is None:

@@ -21,6 +21,7 @@ from server.registry import Participant, Registry
 from server.replies import BriefedJudge, Judge, ReplyRejected
 from server.seals import UNSIGNED, SealBroken, Seals
 from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
+from strategies.wrappers.seal import SEAL
 from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
@@ -213,13 +214,13 @@ class CheckedGrid(Grid):
             self._note(who, request, "failed", _error_text(reply))
             return False
         try:
-            if self.seals is not None:
-                self.seals.check(reply, request, who, participant)
             refusal = _refusal(reply.content)
+            sealed = self.seals is None or not self.seals.required
+            if self.seals is not None and (refusal is None or SEAL in reply.content):
+                self.seals.check(reply, request, who, participant)
+                sealed, refusal = True, _refusal(reply.content)
             if refusal is not None:
-                self._note(who, request, "refused", refusal)
-                if refusal.startswith(EXHAUSTED):
-                    self.spent.add(request.metadata.dst_node_id)
+                self._refused(refusal, request, who, sealed)
                 return False
             self._judge(reply, request, participant)
         except SealBroken as fault:
@@ -234,6 +235,19 @@ class CheckedGrid(Grid):
             self._note(who, request, "rejected", f"unreadable: {type(fault).__name__}")
             return False
         return True
+
+    def _refused(self, refusal: str, request: Message, who: str, sealed: bool) -> None:
+        """Note a refusal; one without a seal says nothing lasting about its sender.
+
+        A machine's own policy refuses before the app that signs is even started; but anybody on
+        the path could say the same.
+        """
+        self._note(who, request, "refused", refusal)
+        node = request.metadata.dst_node_id
+        if not sealed:
+            self.altered.add(node)
+        elif refusal.startswith(EXHAUSTED):
+            self.spent.add(node)
 
     def _judge(self, reply: Message, request: Message, participant: Participant | None) -> None:
         kind, judge = request.metadata.message_type, self.judges.get(request.metadata.message_type)

@@ -149,9 +149,20 @@ def run_federation(
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
     parts = {"strategy": Layers(strategy), "judge": judges["train"], "grid": checked}
     progress = keeper.resume(registry, parts, charging(settings, registry, strategy))
+    # On separate machines a phase costs a round trip to all of them. A clinic's evaluation is its
+    # own and sends nothing, and the next train request carries the same model: it rates it then.
+    rated = not deployed or settings.selection != "none"
     try:
         arrays, rounds = run_rounds(
-            strategy, checked, initial, settings.rounds, evaluate, on_round, keeper, progress
+            strategy,
+            checked,
+            initial,
+            settings.rounds,
+            evaluate,
+            on_round,
+            keeper,
+            progress,
+            every_round_rated=rated,
         )
     except OwnStrategyFailed as fault:
         raise RunFailed(str(fault)) from fault

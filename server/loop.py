@@ -73,11 +73,15 @@ def run_rounds(
     on_round: OnRound,
     keeper: Keeper = NOTHING_KEPT,
     progress: Progress | None = None,
+    *,
+    every_round_rated: bool = True,
 ) -> tuple[ArrayRecord, list[RoundRecord]]:
     """Run ``rounds`` rounds and return the last broadcast model with one record a round.
 
     A round without a usable reply leaves the model as it was: no noise, no ledger entry. Each
     round is kept after it was told of; the rounds of ``progress`` are told of again, not run.
+    Without ``every_round_rated`` clients rate the last broadcast only: one phase a round less where
+    nothing of the ratings comes back.
 
     Raises
     ------
@@ -96,7 +100,8 @@ def run_rounds(
             on_round(record)
     for number in range(len(records), rounds + 1):
         started = perf_counter()
-        arrays, record = _one_round(strategy, grid, arrays, number)
+        rated = every_round_rated or number == rounds
+        arrays, record = _one_round(strategy, grid, arrays, number, rated=rated)
         record.metrics |= evaluate(arrays)
         record.details = _details(strategy, record)
         record.seconds = perf_counter() - started
@@ -111,7 +116,7 @@ def run_rounds(
 
 
 def _one_round(
-    strategy: Strategy, grid: CheckedGrid, arrays: ArrayRecord, number: int
+    strategy: Strategy, grid: CheckedGrid, arrays: ArrayRecord, number: int, *, rated: bool
 ) -> tuple[ArrayRecord, RoundRecord]:
     grid.take_verdicts()
     providers, raters = RoleGrid(grid, PROVIDERS), RoleGrid(grid, RATERS)
@@ -129,7 +134,7 @@ def _one_round(
         arrays = merged
     record = RoundRecord(number, _plain(metrics), sizes if merged is not None else {})
     record.uploaded = uploaded
-    requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), raters)
+    requests = strategy.configure_evaluate(number, arrays, ConfigRecord(), raters) if rated else []
     evaluations = strategy.aggregate_evaluate(number, grid.send_and_receive(requests))
     record.metrics |= {f"clients-{key}": value for key, value in _plain(evaluations).items()}
     record.verdicts = [asdict(verdict) for verdict in grid.take_verdicts()]

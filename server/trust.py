@@ -40,6 +40,7 @@ def selects(
         lens_of(settings, registry.smallest_shard),
         names_of(registry),
         settings.releases if settings.uploads else 0,
+        second_chance=settings.auction == "none",  # a seller in doubt is not bought from
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from federation.database.models import SCHEMA, TABLES, VERSION_TABLE
+from federation.database.models import SCHEMA, TABLES, VERSION_TABLE, Base
 from federation.outputs import DatabaseError as DatabaseError
 
 WAIT_SECONDS = 60
@@ -192,19 +192,36 @@ def _state_of(connection: Connection, place: str | Path) -> str | None:
 
 
 def _migrate(engine: Engine, place: str | Path) -> None:
-    from alembic.command import upgrade
-    from alembic.config import Config
-
     if engine.dialect.name == "sqlite":
         _log_ahead(engine)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
     with writing(engine) as connection:
-        if _state_of(connection, place) == SCHEMA:
-            return  # another process was faster
-        config.attributes["connection"] = connection
-        upgrade(config, "head")
+        found = _state_of(connection, place)
+        if found is None:
+            create(connection)
+        elif found != SCHEMA:  # unless another process was faster
+            upgrade(connection)
+
+
+def create(connection: Connection) -> None:
+    """Make all tables at once; a test holds them against the migrations."""
+    Base.metadata.create_all(connection, checkfirst=False)
+    name = "version_num VARCHAR(32) NOT NULL PRIMARY KEY"
+    connection.execute(text(f"CREATE TABLE IF NOT EXISTS {VERSION_TABLE} ({name})"))
+    version = text(f"INSERT INTO {VERSION_TABLE} VALUES (:version)")  # noqa: S608 - our constant
+    connection.execute(version, {"version": SCHEMA})
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that are missing, in the transaction that is open."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    scripts = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    config.set_main_option("script_location", scripts)
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _log_ahead(engine: Engine) -> None:

@@ -8,9 +8,11 @@ import sys
 import threading
 import tomllib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from flwr.app import Context, Message
 
@@ -18,6 +20,8 @@ from federation.deployment import worker
 from federation.deployment.files import PRIVATE_FILE, private_directory
 from federation.deployment.processes import die_with
 
+LOADING_SECONDS = 120.0
+"""For starting Python and importing the app, which is no answer yet."""
 MAX_UNPACKED, MAX_FILES = 64 << 20, 2000
 
 
@@ -92,6 +96,7 @@ class Worker:
                 cwd=folder,
                 preexec_fn=die_with(os.getpid(), signal.SIGKILL),  # noqa: PLW1509
             )
+        self._loaded = False
 
     @property
     def alive(self) -> bool:
@@ -108,6 +113,18 @@ class Worker:
         CallFailed
             When it raised, died, or took longer than ``seconds``: then it is ended.
         """
+        if not self._loaded:
+            with self._bounded(LOADING_SECONDS) as (source, _):
+                worker.read_ready(source)
+            self._loaded = True
+        with self._bounded(seconds) as (source, sink):
+            sink.write(worker.TASK.pack(task_id, context.run_id, context.node_id))
+            worker.write_call(sink, message, context)
+            return worker.read_call(source)
+
+    @contextmanager
+    def _bounded(self, seconds: float) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Hand out the pipes, and end the process when what is done there takes too long."""
         source, sink = self._process.stdout, self._process.stdin
         if source is None or sink is None:
             raise CallFailed("the client's code does not run")
@@ -121,16 +138,13 @@ class Worker:
         timer.daemon = True
         timer.start()
         try:
-            sink.write(worker.TASK.pack(task_id, context.run_id, context.node_id))
-            worker.write_call(sink, message, context)
-            return worker.read_call(source)
+            yield source, sink
         except (EOFError, OSError) as fault:
             self.end()
+            why = "the client's code ended without an answer"
             if late.is_set():
-                raise CallFailed(
-                    f"no answer within the {seconds:g} s this client allows"
-                ) from fault
-            raise CallFailed("the client's code ended without an answer") from fault
+                why = f"no answer within the {seconds:g} s this client allows"
+            raise CallFailed(why) from fault
         except RuntimeError as fault:
             raise CallFailed(str(fault)) from fault
         finally:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 
 from clients.clinic import clinic_of
-from clients.ledger_mod import as_asked, data_name
+from clients.ledger_mod import as_asked, data_name, upload_number
 from clients.messages import clinic_settings, record_of, round_of
 from clients.secure_ledger import session_of, worst_mu
 from datasets.errors import DataError
@@ -55,7 +55,8 @@ class Consent:
             objection = self.policy.objection(settings)
             if objection is not None:
                 raise Refused(f"outside this client's policy: {objection}")
-            if message.metadata.message_type == "train" and not settings.is_market:
+            kind = message.metadata.message_type.partition(".")[0]
+            if kind == "train" and not settings.is_market:
                 self._charge(message, context, settings)
         except (SettingsError, DataError) as fault:
             raise Refused(str(fault)) from fault
@@ -82,7 +83,8 @@ class Consent:
             smallest = smallest or clinic.weight
             one = spent_epsilon(asked, smallest, clinic.norm_bound, 1, policy.delta)
             self._check_round(one)
-            mu, sampled = upload_cost(asked, smallest, clinic.norm_bound)
+            number = upload_number(message, context)
+            mu, sampled = upload_cost(asked, smallest, clinic.norm_bound, number)
             mus = {} if sampled else {"server": mu}
         released = record_of(message, ArrayRecord)[MODEL].data + session_of(message)
         broadcast = sha256(released).hexdigest()

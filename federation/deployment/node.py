@@ -168,6 +168,8 @@ def node_config(node: Node) -> dict[str, Any]:
         config["auth-key"] = str((node.keys / CLIENT_KEY).absolute())
     if node.data is not None:
         config["data-path"] = str(node.data.absolute())
+    if "none" in node.policy.mechanisms:
+        config["allow-no-noise"] = True
     if node.keys is not None:
         config["signing-key"] = str((node.keys / CLIENT_KEY).absolute())
         if (node.keys / PEERS_FILE).is_file():

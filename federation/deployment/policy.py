@@ -18,12 +18,12 @@ from strategies.settings import DATASETS, PRIVACY, Settings, nearest
 
 @dataclass(frozen=True)
 class Policy:
-    """What a client allows; every limit that is absent or 0 is no limit.
+    """What a client allows; a limit that is absent or 0 is no limit, but noise there must be.
 
     Parameters
     ----------
     mechanisms : tuple of str
-        Privacy mechanisms it takes part with, ``none`` among them if it does without.
+        Privacy mechanisms it takes part with; ``none`` only if the policy says so.
     max_epsilon_per_round : float
         Certified eps of one upload against the server, at ``delta``.
     max_epsilon_total : float
@@ -42,7 +42,7 @@ class Policy:
         SHA-256 of the code it runs, ``own`` for what its working copy builds; none: any.
     """
 
-    mechanisms: tuple[str, ...] = PRIVACY
+    mechanisms: tuple[str, ...] = tuple(name for name in PRIVACY if name != "none")
     max_epsilon_per_round: float = 0.0
     max_epsilon_total: float = 0.0
     delta: float = 1e-5

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from federation.commands import draw_run
+from federation.details import details_of, ledger_text, trace_of
 from federation.fingerprint import all_versions
 from federation.market_runs import summary_of_markets
 from federation.outputs import fresh
 from federation.repeat import Repetition, of_run
+from federation.report.page import write_report
 from federation.results import baselines_of, summary_of_runs, to_json, write_rounds, write_text
 from server.federation import FederatedRun
 from server.frames import run_from_value
@@ -29,10 +31,12 @@ def write_model(
     run = run_from_value(value)
     entry = dict(value["entry"])
     entry["final"] = {**entry["final"], "weights_sha256": weights_sha256(run.weights)}
+    if details := details_of(run.rounds):
+        entry["trace"] = trace_of(details, entry)
     repetitions = _with_baselines(run)
     result: dict[str, Any] = {
         "settings": run.settings.shown(),
-        "versions": {**all_versions(), "server": value["versions"]},
+        "versions": _versions(value),
         "floors": dict(value["floors"]),
         "baselines": baselines_of(repetitions) if repetitions else {},
         "runs": [entry],
@@ -40,12 +44,15 @@ def write_model(
         "command": command,
     }
     fresh(out)
-    write_rounds(out, [entry])
+    paths = {"result": out / "result.json", "rounds": write_rounds(out, [entry])}
+    paths["picture"] = draw_run(out, result, run.settings, run.rounds, repetitions)
+    paths["report"] = write_report(out, result)
+    paths["model"] = out / "model.npz"
+    if ledger := ledger_text(run.rounds):
+        write_text(out / "ledger.jsonl", ledger)
     save_model(out, run.weights, value["card"])
-    write_text(out / "result.json", to_json(result))
-    picture = draw_run(out, result, run.settings, run.rounds, repetitions)
-    paths = {"result": out / "result.json", "rounds": out / "rounds.csv", "picture": picture}
-    return result, {**paths, "model": out / "model.npz"}
+    write_text(paths["result"], to_json(result))
+    return result, paths
 
 
 def write_market(
@@ -73,6 +80,13 @@ def write_market(
     paths["picture"] = draw_market(entry | {"settings": result["settings"]}, rows, out)
     write_text(paths["result"], to_json(result))
     return result, paths, print_market
+
+
+def _versions(value: Mapping[str, Any]) -> dict[str, str]:
+    """Return this machine's versions, and the server's where they differ."""
+    ours = all_versions()
+    theirs = {str(name): str(version) for name, version in value["versions"].items()}
+    return ours | {f"server {n}": v for n, v in theirs.items() if ours.get(n) != v}
 
 
 def _with_baselines(run: FederatedRun) -> list[Repetition]:

@@ -113,6 +113,7 @@ class Runner:
         self, task_id: int, message: Message, context: Context, bundle: bytes
     ) -> tuple[Message, Context, str]:
         from clients.messages import refuse
+        from clients.seal_mod import seal_reply  # a refusal is signed as any other reply
 
         kind, digest = message.metadata.message_type, sha256(bundle).hexdigest()
         asked = {"run": context.run_id, "message": kind, "bundle": digest}
@@ -125,7 +126,8 @@ class Runner:
         except (Refused, BadBundle) as no:
             self._record({**asked, "answer": "refused", "why": str(no)})
             _say(f"refused {kind} of run {context.run_id}: {no}")
-            return refuse(message, str(no)), context, ""
+            why = str(no)
+            return seal_reply(message, context, lambda asked, _: refuse(asked, why)), context, ""
         except CallFailed as fault:
             self._record({**asked, "answer": "failed", "why": str(fault)})
             _say(f"{kind} of run {context.run_id} failed: {fault}")

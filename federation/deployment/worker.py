@@ -34,21 +34,37 @@ App = Callable[[Message, Context], Message]
 def main(folder: str, reference: str, source: IO[bytes], sink: IO[bytes]) -> None:
     """Answer messages until the runner closes the pipe."""
     sys.path.insert(0, folder)
-    app: App | None = None
+    try:
+        app = load(reference)
+    except Exception as fault:  # noqa: BLE001 - whatever an import raises is told
+        write_failure(sink, fault)
+        return
+    sink.write(LENGTHS.pack(0, 0))  # loaded: from here on the client's time limit counts
+    sink.flush()
     while (task := source.read(TASK.size)) and len(task) == TASK.size:
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = TASK.unpack(task)
         message, context = read_call(source)
         try:
-            if app is None:
-                app = load(reference)
             write_call(sink, app(message, context), context)
         except Exception as fault:  # noqa: BLE001 - as in Flower: the server is told that it failed
-            import traceback
+            write_failure(sink, fault)
 
-            traceback.print_exc()
-            reason = f"{type(fault).__name__}: {fault}"[:1000].encode()
-            sink.write(LENGTHS.pack(FAILED | len(reason), 0) + reason)
-            sink.flush()
+
+def write_failure(sink: IO[bytes], fault: Exception) -> None:
+    """Write what was raised into a pipe, and where into the log."""
+    import traceback
+
+    traceback.print_exc()
+    reason = f"{type(fault).__name__}: {fault}"[:1000].encode()
+    sink.write(LENGTHS.pack(FAILED | len(reason), 0) + reason)
+    sink.flush()
+
+
+def read_ready(source: IO[bytes]) -> None:
+    """Return when the worker has loaded its app; RuntimeError when it could not."""
+    first, _ = LENGTHS.unpack(_exactly(source, LENGTHS.size))
+    if first & FAILED:
+        raise RuntimeError(_exactly(source, first & ~FAILED).decode(errors="replace"))
 
 
 def load(reference: str) -> App:

@@ -161,6 +161,10 @@ def _dress(axis: "Axes", chart: Chart) -> None:
         axis.set_xscale("log")
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.xaxis.set_minor_locator(NullLocator())
+    else:
+        from matplotlib.ticker import MaxNLocator
+
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))  # rounds are whole
 
 
 def _inline(text: str, chart: Chart) -> str:

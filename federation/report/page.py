@@ -205,7 +205,17 @@ def _best(grid: Grid) -> Line:
     alike = sum(other.mean.value == value.mean.value for other in values.values()) - 1
     name = f"{best} and {alike} more alike" if alike else best
     before = f"Best{f' with {where}' if where else ''}: {name}, {measure.label}"
-    return Line(before, value, f" {measure.unit}{known}.")
+    return Line(before, value, f" {measure.unit}{known}{_within(value, values)}.")
+
+
+def _within(best: Interval, values: Mapping[str, Interval]) -> str:
+    """Return how many other means lie in the best one's interval: a rank is not a difference."""
+    low, high = best.low.value, best.high.value
+    if low is None or high is None:
+        return ""
+    means = [other.mean.value for other in values.values() if other is not best]
+    inside = sum(mean is not None and low <= mean <= high for mean in means)
+    return f"; {inside} of the other {len(means)} lie within it"
 
 
 def _toughest(grid: Grid) -> Line:

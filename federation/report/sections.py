@@ -8,7 +8,7 @@ from federation.report.grid import Grid, Swept, title_of
 from federation.report.numbers import NONE, Interval, Measure, Number, interval, number
 
 BASELINES = {
-    "federated_nonprivate": "no noise, no attack, same steps (baseline)",
+    "federated_nonprivate": "no noise, no attack, steps of {first} (baseline)",
     "centralised_svm": "centralised linear SVM (baseline)",
 }
 FLOORS = {
@@ -99,7 +99,7 @@ def _references(grid: Grid, swept: Swept) -> list[Row]:
     block = grid.block(strategy, swept) or {}
     rows = [
         Row(
-            text,
+            text.format(first=strategy),
             "baseline",
             [
                 interval(grid.result, (*path, "baselines", name, "summary", m.name), m)

@@ -30,6 +30,8 @@ FloatArray = NDArray[np.float64]
 LEAST_WEIGHT = 1e-6
 """A posterior below it drops the reply: as a weight it would change nothing but rounding."""
 WEIGHT = "num-examples"
+DOUBT = 0.01
+"""A posterior above it leaves a clinic in doubt: it is asked on, and counts as little as that."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class TrustRound:
     reputations : dict
         R of every clinic shown, before the round.
     trusted : tuple of str
-        Who was let in.
+        Who had R >= theta; they were let in unless their budget was spent.
     honest : dict
         p of everybody who uploaded.
     reasons : dict
@@ -72,6 +74,8 @@ class LikelihoodSelection(StrategyWrapper):
         Lasting name of a node; histories belong to names.
     limit : int
         Uploads of a clinic after which it is not asked again; 0: none.
+    second_chance : bool
+        Whether clinics in doubt are asked on, at the weight of their posterior.
     """
 
     def __init__(
@@ -81,12 +85,15 @@ class LikelihoodSelection(StrategyWrapper):
         lens: UpdateLens,
         name: Name = str,
         limit: int = 0,
+        *,
+        second_chance: bool = True,
     ) -> None:
         super().__init__(inner)
         self.detector = detector
         self.lens = lens
         self.name = name
         self.limit = limit
+        self.second_chance = second_chance
         self.last = TrustRound()
         self.reliability = Reliability()
         self._uploads: dict[str, int] = {}
@@ -109,20 +116,23 @@ class LikelihoodSelection(StrategyWrapper):
         names = [self.name(node) for node in nodes]
         reputation = [float(value) for value in self.reputations(names)]
         threshold = self.detector.settings.threshold - 1e-9
-        trusted = [
+        passed = [value >= threshold for value in reputation]
+        doubtful = self._doubtful(names)
+        able = [
             node
-            for node, name, value in zip(nodes, names, reputation, strict=True)
-            if value >= threshold and not self._spent(name)
+            for node, name, ok, unsure in zip(nodes, names, passed, doubtful, strict=True)
+            if (ok or unsure) and not self._spent(name)
         ]
         self.last = TrustRound(
-            dict(zip(names, reputation, strict=True)), tuple(self.name(node) for node in trusted)
+            dict(zip(names, reputation, strict=True)),
+            tuple(name for name, ok in zip(names, passed, strict=True) if ok),
         )
         self._asked, self._kept, self._present = (), frozenset(), grid.get_node_ids
         self._altered = partial(altered_nodes, grid)
         self._broadcast = to_vector(arrays[MODEL])
-        if not trusted:
+        if not able:
             return []
-        view = NarrowedGrid(grid, trusted, dict(zip(nodes, reputation, strict=True)))
+        view = NarrowedGrid(grid, able, dict(zip(nodes, reputation, strict=True)))
         requests = list(self.inner.configure_train(server_round, arrays, config, view))
         self._asked = tuple(request.metadata.dst_node_id for request in requests)
         self._number(requests)
@@ -172,6 +182,17 @@ class LikelihoodSelection(StrategyWrapper):
         self.detector.restore(state["detector"])
         self._uploads = {str(name): int(count) for name, count in state["uploads"].items()}
         self.reliability.restore(state["reliability"])
+
+    def _doubtful(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return of whom the evidence does not settle whether they are honest, shape (n,).
+
+        They may go on uploading, at the weight of their posterior: whoever was unlucky in round 1
+        could never show it otherwise. No gate has shut them and they kept their deals.
+        """
+        if not self.second_chance:
+            return np.zeros(len(names), np.bool_)
+        unsettled = self.detector.standing(names).honest >= DOUBT
+        return np.asarray(unsettled & (self.reliability.of(names) == 1.0))
 
     def _spent(self, name: str) -> bool:
         return bool(self.limit) and self._uploads.get(name, 0) >= self.limit

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +243,56 @@ def test_a_comparison_without_a_finished_run_has_no_result() -> None:
     grid = build_grid(["fedavg"], {}, [1], {"rounds": 2}, None)
     with ResultsStore("r.db") as store:
         assert Comparison(grid, store).result("x")["runs"] == []
+
+
+MISTAKES = {
+    "attack": (
+        ["--attacks", "none,label-flp"],
+        "cell global-dp, attack label-flp: --attack: unknown attack 'label-flp'; did you mean "
+        "'label-flip'?",
+    ),
+    "strategy": (
+        ["--strategies", "fedavg,krumm"],
+        "unknown strategy 'krumm'; did you mean 'krum'?",
+    ),
+    "sweep": (["--sweep", "epsilom=1"], "unknown setting 'epsilom'; did you mean 'epsilon'?"),
+    "combination": (
+        ["--strategies", "fedavg,krum", "--sweep", "byzantine=2,9"],
+        "cell krum, byzantine 9: krum with byzantine 9 needs 21 replies",
+    ),
+    "alone": (
+        ["--strategies", "fedavg,centralised", "--attacks", "none,label-flip"],
+        "cell centralised, attack label-flip: --attack needs at least two clinics",
+    ),
+    "attacks twice": (["--attacks", "none", "--sweep", "attack=none"], "say the same"),
+    "nothing to resume from": (["--database", "", "--resume"], "--database is empty"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_ends_in_one_line_before_anything_runs(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, reason = MISTAKES[name]
+    assert main(["compare", "--quiet", *words, "--out", "r"]) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize("command", ["simulate", "compare"])
+@pytest.mark.parametrize("change", ["UPDATE federation_schema SET version_num = '9999'",
+                                    "DROP TABLE awards"])  # fmt: skip
+def test_a_database_that_cannot_be_used_stops_a_run_before_it_begins(
+    command: str, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ResultsStore(Path("r/results.db")).close()
+    with closing(sqlite3.connect("r/results.db")) as connection:
+        connection.execute(change)
+        connection.commit()
+    assert main([command, *TINY[:4], "--quiet", "--out", "r"]) == 2
+    error = capsys.readouterr().err
+    assert "results database r/results.db: " in error
+    assert error.count("\n") == 1
+    assert [path.name for path in Path("r").iterdir()] == ["results.db"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
 
 from federation.database import opening
 from federation.database.models import SCHEMA, TABLES, VERSION_TABLE, Base
@@ -109,8 +110,11 @@ def test_many_keys_take_many_queries(tmp_path: Path) -> None:
         assert set(store.finished([*(str(n) for n in range(1200)), "a", "z"])) == {"a", "z"}
 
 
-def test_the_migrations_make_exactly_the_models(tmp_path: Path) -> None:
-    engine = open_database(tmp_path / "r.db")
+@pytest.mark.parametrize("way", [opening.create, opening.upgrade], ids=["at once", "step by step"])
+def test_the_migrations_make_exactly_the_models(way: Any, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/r.db")
+    with engine.begin() as connection:
+        way(connection)
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
@@ -118,6 +122,20 @@ def test_the_migrations_make_exactly_the_models(tmp_path: Path) -> None:
         assert compare_metadata(context, Base.metadata) == []
         assert context.get_current_revision() == SCHEMA
     engine.dispose()
+    open_database(tmp_path / "r.db").dispose()
+
+
+def test_an_older_database_is_brought_to_the_newest_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if there had been a schema before the first: the migrations find the tables missing."""
+    with sqlite3.connect(tmp_path / "r.db") as connection:
+        connection.execute(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32))")
+    connection.close()
+    monkeypatch.setattr(opening, "_state_of", lambda *_: "0000")
+    with ResultsStore(tmp_path / "r.db") as store:
+        store.record(finished())
+        assert store.count() == 1
 
 
 def test_it_is_written_ahead_and_leaves_one_file(tmp_path: Path) -> None:
@@ -201,21 +219,20 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_left_alone(
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_a_migration_that_is_killed_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("way", ["create", "upgrade"])
+def test_one_who_is_killed_while_making_it_leaves_nothing(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from alembic import command
+    real = getattr(opening, way)
 
-    real = command.upgrade
-
-    def upgrade(config: Any, revision: str) -> None:
-        real(config, revision)
+    def killed(connection: Any) -> None:
+        real(connection)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "upgrade", upgrade)
-    with pytest.raises(KeyboardInterrupt):
-        open_database(tmp_path / "r.db")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "create", killed)
+        with pytest.raises(KeyboardInterrupt):
+            open_database(tmp_path / "r.db")
     with sqlite3.connect(tmp_path / "r.db") as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     connection.close()

@@ -158,7 +158,7 @@ def test_the_page_has_the_parts_that_its_result_calls_for(folder: Path) -> None:
         "market-run": every | {"reputation", "sales"},
     }
     text = (folder / "compare" / "report.html").read_text()
-    for words in ("no noise, no attack, same steps (baseline)", "centralised linear SVM (baseline)",
+    for words in ("no noise, no attack, steps of global-dp (baseline)", "centralised linear SVM (baseline)",
                   "majority class (floor)", "untrained (floor)", "nominal ε (logarithmic",
                   "held-out accuracy (%)"):  # fmt: skip
         assert words in text

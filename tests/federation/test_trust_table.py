@@ -21,6 +21,7 @@ from federation.trust_table import (
     summary_of,
 )
 from server.report import run_entry
+from strategies.learning.task import federation_of
 from strategies.presets import compose
 from strategies.settings import SettingsError
 from strategies.trust.attacks import ATTACKS
@@ -84,9 +85,12 @@ def test_rates_are_of_the_last_round_by_hand() -> None:
     assert out == len(honest - trusted) / 14
     assert found == 1.0 == 1 - len(set(run.attackers) & trusted) / 6
     assert malicious == 0.0
-    plain = rates(run_one(compose("dp-gd", {"attack": "free-rider", "attackers": 6, "rounds": 2})))
+    plain_run = run_one(compose("dp-gd", {"attack": "free-rider", "attackers": 6, "rounds": 2}))
+    plain = rates(plain_run)
     assert isnan(plain[0])
-    assert plain[2] == pytest.approx(6 / 20)
+    sizes = federation_of(compose("dp-gd", {})).sizes
+    hostile = sum(sizes[int(name.split(":")[1])] for name in plain_run.attackers)
+    assert plain[2] == pytest.approx(hostile / sum(sizes))
 
 
 def test_a_run_that_failed_is_no_number_and_not_part_of_a_mean() -> None:

@@ -16,9 +16,9 @@ from strategies.privacy.ledger_store import LedgerStore
 from tests.scenarios.machines import Desk, descendants, still_there
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-KILLED_AFTER = (1, 3, 4)[: int(os.environ.get("FEDERATION_SERVER_KILLS", "1"))]
+KILLED_AFTER = (1, 6, 11)[: int(os.environ.get("FEDERATION_SERVER_KILLS", "1"))]
 """Rounds after which the server is killed; docs/durability.md reports all three."""
-ROUNDS, CLIENTS = 6, 3
+ROUNDS, CLIENTS = 20, 3
 
 
 @pytest.fixture
@@ -49,8 +49,7 @@ def kill_server(desk: Desk) -> None:
     family = {process.pid, *descendants(process.pid)}
     process.send_signal(signal.SIGKILL)
     process.wait(10)
-    # The run's own process notices within a minute that its SuperLink is gone.
-    assert not still_there(family, seconds=75), "a killed server left processes"
+    assert not still_there(family, seconds=30), "a killed server left processes"
 
 
 def last_round(desk: Desk) -> int:
@@ -73,7 +72,7 @@ def test_a_server_killed_three_times_ends_with_the_same_weights_and_equal_ledger
     words = [*submit(), "--server", f"localhost:{desk.port}"]
     for kill, after in enumerate(KILLED_AFTER):
         desk.start("submit", *words, *(["--resume"] if kill else []))
-        until = monotonic() + 90
+        until = monotonic() + 240
         while last_round(desk) < after:
             assert monotonic() < until, desk.said("submit") + desk.logs()
             sleep(0.05)

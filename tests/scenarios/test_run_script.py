@@ -272,4 +272,7 @@ def test_an_unknown_extra_is_refused_before_anything_is_installed() -> None:
         text=True,
     )
     assert done.returncode == 2
-    assert "unknown extra 'tensorbord'; there are: parquet postgresql tensorboard mlflow wandb" in done.stderr
+    assert (
+        "unknown extra 'tensorbord'; there are: parquet postgresql tensorboard mlflow wandb"
+        in done.stderr
+    )

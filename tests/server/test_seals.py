@@ -13,6 +13,7 @@ from server.errors import RunFailed
 from server.market import MarketOutcome, run_market
 from strategies.market_world import device_part, moment
 from strategies.wrappers import reputation_selection
+from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
 from strategies.wrappers.seal import SEAL, Question, digest_of, nonce_of
 from strategies.wrappers.seal_keys import holds, public_key_of, sign, simulated_key
 from tests.markets import delivering, market_settings, trade
@@ -251,3 +252,29 @@ def test_a_payload_altered_on_its_way_is_found() -> None:
     outcome = run_market(grid_of(settings), settings)
     kinds = {kind for _, kind in verdicts(outcome)}
     assert "altered" in kinds and kinds <= {"altered", "unmerged"}
+
+
+def test_a_refusal_without_a_seal_is_heard_but_excludes_nobody() -> None:
+    """A machine's own policy speaks before the app that signs; so could anybody on the path."""
+
+    def forged(message: Message) -> RecordDict:
+        reason = f"{EXHAUSTED}: says the man in the middle"
+        return RecordDict({REFUSAL: ConfigRecord({REFUSAL: reason})})
+
+    rounds = []
+
+    def once(message: Message) -> Message:
+        rounds.append(message)
+        if len(rounds) == 1:
+            message.content = forged(message)
+        return message
+
+    run = run_with(once)
+    assert verdicts(run) == {("partition:2", "refused"): 1}
+    assert [len(record.sizes) for record in run.rounds] == [0, 6, 7, 7]
+
+
+def test_a_refusal_with_a_seal_counts() -> None:
+    settings = settings_of("dp-gd", signatures="on", max_uploads=1, rounds=3)
+    with pytest.raises(RunFailed, match=EXHAUSTED):
+        federate(settings)

@@ -74,9 +74,11 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, text: str, words: 
     assert "policy.toml" in str(caught.value)
 
 
-def test_no_policy_allows_everything_that_runs() -> None:
-    for strategy in ("global-dp", "fedavg", "dp-gd"):
+def test_without_a_policy_only_noise_is_asked_for() -> None:
+    for strategy in ("global-dp", "dp-gd"):
         assert Policy().objection(compose(strategy, {})) is None
+    assert "privacy none" in str(Policy().objection(compose("fedavg", {})))
+    assert Policy(mechanisms=("none",)).objection(compose("fedavg", {})) is None
     assert not Policy().counts
 
 

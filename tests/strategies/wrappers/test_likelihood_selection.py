@@ -195,7 +195,9 @@ def test_a_spent_budget_is_not_asked_again() -> None:
     chosen = layer(limit=2)
     for number in (1, 2):
         assert len(play_round(chosen, number)[0]) == CLINICS
-    assert play_round(chosen, 3) == ([], (None, {"trusted": 0, "dropped": 0, "breaches": 0}))
+    requests, (arrays, metrics) = play_round(chosen, 3)
+    assert (requests, arrays) == ([], None)
+    assert metrics["trusted"] == CLINICS  # they are, and have nothing left to give
 
 
 def test_every_request_says_which_upload_it_is_where_noise_depends_on_it() -> None:
@@ -224,3 +226,25 @@ def test_the_noise_of_each_upload_is_that_of_its_own_number() -> None:
     assert seen[1] == [2] * 11
     assert seen[-1][:11] == [17] * 11
     assert 2 <= seen[-1][11] < 17
+
+
+def test_a_clinic_in_doubt_is_asked_on_at_its_posterior_unless_it_sells() -> None:
+    """Clinic 4 stands between honest and absent in round 1; nobody knows yet."""
+
+    def unlucky(node: int, u: Array) -> Array:
+        return u - 0.45 * COURSE if node == 4 else u
+
+    for chance in (True, False):
+        chosen = layer(second_chance=chance)
+        chosen.detector = KnownNoiseDetector(DIMENSION)
+        play_round(chosen, 1, unlucky)
+        chosen.detector._verdict.honest[4] = 0.2
+        requests, _ = play_round(chosen, 2)
+        assert (4 in asked(requests)) == chance
+        assert "4" not in chosen.last.trusted
+
+
+def test_a_clinic_that_is_surely_hostile_has_no_second_chance() -> None:
+    chosen = layer(second_chance=True)
+    play_round(chosen, 1, flip(2, 5, 7))
+    assert not {2, 5, 7} & asked(play_round(chosen, 2)[0])
