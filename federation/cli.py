@@ -216,7 +216,9 @@ def _add_table(parser: Parser) -> None:
 def _shards(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser = _parser("shards", "Cut the data and write one file for each clinic (mode 0600).")
     add_settings(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="directory for the files, new or empty")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="directory for the files, new or empty"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace shards already there")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser, _command("shards")
@@ -229,7 +231,9 @@ def _predict(_: str) -> tuple[Parser, Callable[[], Action]]:
         "--model DIR FILE",
     )
     parser.add_argument(
-        "file", metavar="FILE", help="records, in the format of the data that the model was trained on"
+        "file",
+        metavar="FILE",
+        help="records, in the format of the data that the model was trained on",
     )
     parser.add_argument(
         "--model", required=True, metavar="DIR", help="--out directory of a simulate or submit"
@@ -354,7 +358,7 @@ def _only(command: str, actions: dict[str, Action], *known: str) -> Action:
             from strategies.settings import nearest
 
             raise UsageError(
-                f"{command}: unknown {options.what!r}{nearest(options.what, known or actions)}"
+                f"{command}: unknown {options.what!r}{nearest(options.what, known or set(actions))}"
             )
         return actions[options.what](options)
 
@@ -377,8 +381,12 @@ def add_audit_flags(parser: Parser) -> None:
         metavar="NAME",
         help="of global-dp: converged or paper-std (default converged)",
     )
-    parser.add_argument("--runs", default="20000", metavar="N", help="runs in each world (default 20000)")
-    parser.add_argument("--seed", default="1", metavar="N", help="seed of noise and data (default 1)")
+    parser.add_argument(
+        "--runs", default="20000", metavar="N", help="runs in each world (default 20000)"
+    )
+    parser.add_argument(
+        "--seed", default="1", metavar="N", help="seed of noise and data (default 1)"
+    )
     _add_output(parser)
 
 
