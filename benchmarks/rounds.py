@@ -133,7 +133,8 @@ def stock_nodes(scratch: Path, names: tuple[str, ...], port: int) -> Iterator[No
             command += ["--root-certificates", str(keys / "ca.crt")]
             command += ["--auth-supernode-private-key", str(keys / "client.key")]
             command += ["--host", "127.0.0.1", "--port", str(free_port())]
-            command += ["--node-config", f"partition-id={number} deployed=true"]
+            own = f"partition-id={number} deployed=true auth-key='{keys / 'client.key'}'"
+            command += ["--node-config", own]
             home = private_directory(scratch / f"home-{name}")
             family.start(name, command, environment_of(home), home)
         yield

@@ -124,6 +124,7 @@ def test_every_setting_belongs_to_a_data_set_or_to_both() -> None:
                 pass
         readers.setdefault(tuple(allowed), set()).add(item.name)
     general = {"strategy", "dataset", "clients", "rounds", "seed", "backend", "data", "attack"}
+    general |= {"node_wait", "round_timeout", "signatures"}  # of any deployment
     assert readers.pop(("bcwd", "twin", "learn")) == general | set(SHARED)
     of_market = {item.name for item in fields(Settings) if item.metadata["group"] == GROUP}
     assert readers.pop(("twin",)) == of_market - set(SHARED)
