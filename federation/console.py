@@ -102,7 +102,7 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     if "nearest_rule" in result["floors"]:
         share = 100 * result["floors"]["nearest_rule"]
         table.add_row("floor: nearest medians *", f"{share:.1f}")
-    _print_whole(console, table)
+    print_whole(console, table)
     if "nearest_rule" in result["floors"]:
         console.print(
             "* the class whose published medians of speed and extents are nearest: no\n"
@@ -154,7 +154,7 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
             "" if difference is None else _interval(difference, 100.0, 1),
             str(accuracy["n"]),
         )
-    _print_whole(console, table)
+    print_whole(console, table)
     floors = result["floors"]
     text = f"floors: majority class {floors['majority']:.1%}"
     if "mean_rule" in floors:
@@ -166,8 +166,16 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
         console.print(f"{label}: {path}", soft_wrap=True)
 
 
-def _print_whole(console: Console, table: Table) -> None:
-    """Print a table whose figures are never cut off, also where the terminal is narrower."""
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table whose figures are never cut off, also where the terminal is narrower.
+
+    Parameters
+    ----------
+    console : Console
+        Where to; its width is as before afterwards.
+    table : Table
+        What.
+    """
     needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
     width = console.width
     console.width = max(width, needed)

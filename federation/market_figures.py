@@ -136,9 +136,8 @@ def _bars(
     axis.bar(where, mean, 0.94 * width, color=colour, label=label)
     axis.errorbar(where, mean, yerr=[low, high], fmt="none", ecolor="black", capsize=3)
     for x, y, above in zip(where, mean, high, strict=True):
-        text = f"{y:.0f}" if scale == 100.0 else f"{y:.1f}"  # noqa: PLR2004 - percent
         axis.annotate(
-            text,
+            f"{y:.1f}",
             (float(x), float(y + above)),
             xytext=(0, 2),
             textcoords="offset points",
