@@ -125,10 +125,20 @@ class _CoreSettings:
 
     privacy: str = _setting("global-dp", "privacy", "mechanism at the clinics", choices=PRIVACY)
     epsilon: float = _setting(
-        30.0, "privacy", "nominal epsilon of the mechanism", above=0.0, below=1e15
+        30.0,
+        "privacy",
+        "epsilon of the mechanism: nominal for global-dp, proven for the others",
+        above=0.0,
+        below=1e15,
     )
     delta: float = _setting(0.01, "privacy", "delta of the guarantee", above=0.0, below=1.0)
-    clip_norm: float = _setting(0.5, "privacy", "B, largest norm of an uploaded model", above=0.0)
+    clip_norm: float = _setting(
+        0.5,
+        "privacy",
+        "B, largest norm of an uploaded model; for dp-gd, dp-sgd and shared-noise C, of the "
+        "gradient of one unit",
+        above=0.0,
+    )
     exposures: int = _setting(
         1, "privacy", "E <= T, uploads an eavesdropper is assumed to overhear", minimum=1
     )
