@@ -19,6 +19,7 @@ from server.federation import FederatedRun
 from server.loop import RoundRecord
 from strategies.attack_settings import count_attackers
 from strategies.presets import MECHANISMS, compose
+from strategies.rating_settings import RatingFields
 from strategies.settings import Settings, SettingsError, byzantine_limit, nearest
 from strategies.trust.attacks import ATTACKS
 from strategies.trust_presets import FIRST_SHARE
@@ -118,8 +119,12 @@ def settings_of(
 ) -> Settings:
     """Return the settings of one run."""
     values: dict[str, Any] = {"seed": seed, **_OWN[rule], **overrides, "attack": attack}
+    idle: tuple[str, ...] = ()
     if attack == NOBODY:
-        values = {k: v for k, v in values.items() if k not in ("attackers", "attack_schedule")}
+        idle = ("attackers", "attack_schedule", "rating_attack")
+    if rule != "reputation+algorithm1":
+        idle += tuple(item.name for item in fields(RatingFields))
+    values = {name: value for name, value in values.items() if name not in idle}
     trusted = rule == "trusted"
     if level == "none":
         values = {**_shape(overrides), **values, "privacy": "none"}

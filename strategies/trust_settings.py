@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 GROUP = "trust"
 HALF = 0.5
-COMPLAIN_ABOVE = 0.25
-"""Share of a class slice that may be misjudged before a clinic complains of the model."""
 DETECTORS = ("likelihood", "algorithm1")
 RATED = ("z", "omega", "alpha", "window", "pair_rule", "top_k")
 SOLD = ("discount", "channels", "channel_rate", "slot", "reserve", "budget")
@@ -35,12 +33,6 @@ class TrustFields:
         "what reputations of clinics come from: the likelihood of their noised uploads, or ratings "
         "by Algorithm 1",
         choices=DETECTORS,
-    )
-    public_records: int = setting(
-        30,
-        GROUP,
-        "algorithm1: records set aside from training by which clinics rate the model",
-        minimum=1,
     )
     first_share: float = setting(
         0.0,
@@ -105,10 +97,10 @@ def check_trust(settings: "Settings") -> None:
 
 def _check_selection(settings: "Settings") -> None:
     if settings.selection == "none":
-        idle = ("detector", "public_records", "theta", "discount", *RATED)
+        idle = ("detector", "theta", "discount", *RATED)
         _refuse_idle(settings, idle, "--selection reputation")
     elif settings.detector == "likelihood":
-        _refuse_idle(settings, ("public_records", *RATED), "--detector algorithm1")
+        _refuse_idle(settings, RATED, "--detector algorithm1")
         if settings.selection == "unfiltered":
             raise SettingsError(
                 "--selection unfiltered is a way to rate: add --detector algorithm1, or choose "
