@@ -100,6 +100,12 @@ ensure_set_up() {
 add_extras() {
   local name known
   known=$(sed -n '/^\[project.optional-dependencies\]/,/^\[project.urls\]/s/^\([a-z]*\) = \[.*/\1/p' "$root/pyproject.toml" | grep -vx dev | paste -sd ' ' -)
+  case $1 in
+    -h | --help)
+      printf 'usage: ./run_federation.sh setup [NAME ...]\n\nMake or refresh .venv; with names, add optional extras: %s\n' "$known"
+      exit 0
+      ;;
+  esac
   for name in "$@"; do
     case " $known " in *" $name "*) ;; *) die "setup: unknown extra '$name'; there are: $known" ;; esac
   done

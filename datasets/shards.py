@@ -128,7 +128,9 @@ def _free_directory(out_dir: Path, overwrite: bool) -> Path:
         raise DataError(f"{out_dir}: is a file, give a directory to write shards to")
     held = [entry.name for entry in target.iterdir()]
     if held and not overwrite:
-        raise DataError(f"{out_dir}: is not empty, give a new directory or ask to overwrite")
+        raise DataError(
+            f"{out_dir}: is not empty: give a new directory, or --overwrite earlier shards"
+        )
     if not all(_OURS.fullmatch(name) for name in held):
         raise DataError(f"{out_dir}: holds more than shards, not overwritten: give a new directory")
     return target

@@ -14,33 +14,44 @@ os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
 
 MAX_WORKERS = 1024
 PROGRAM = "./run_federation.sh"
+DISTRIBUTION = "trusted-federation"
 INTRODUCTION = """\
-Federations of parties that do not trust each other, on Flower.
+Federations of parties that do not trust each other, on Flower. Research only: not a medical device.
 
-  {prog}                       the main job: 20 clinics train a diagnosis SVM on the
-                               Breast Cancer Wisconsin data under global differential privacy
-  {prog} simulate [flags]      one federated run; --dataset carrada: a market of devices that
-                               sell, some that cheat, and users that complain
-  {prog} compare [flags]       strategies and settings against each other, over paired seeds
-  {prog} reproduce WHAT        privacy-fig3, privacy-fig4, privacy-table, market-fig4 or
-                               market-fig5 of the papers; shared-noise
-  {prog} shards [flags]        write each clinic's own data file, for separate machines
-  {prog} live DIR              play a finished run back on a local page (simulate and
-                               compare --live: while it goes)
-  {prog} predict --model DIR FILE   diagnose new records with a trained model
-  {prog} audit privacy         attack a mechanism: does it keep what it claims?
-  {prog} audit auction         search for lies that pay, with the server's checks on and off
-  {prog} keys --host NAME      separate machines: make keys and certificates
-  {prog} server                run the server: encrypted, for registered clients
-  {prog} client --keys DIR     run a client with this machine's own data
-  {prog} submit [flags]        send a run to a server
-  {prog} doctor --keys DIR     check keys, clocks, ports, versions, data
-  {prog} report DIR            one offline HTML page of a run or a comparison
-  {prog} runs list             the runs in the results databases under runs/; runs show N,
-                               runs export --out DIR; runs show --ledger F: privacy spent
-  {prog} test                  the test suite
+usage: {prog} [COMMAND] [flags]
 
-Each command has its own --help with all flags. Without a command, flags are those of simulate.
+Without a command: the main job. 20 clinics train a diagnosis SVM on the Breast Cancer Wisconsin
+data under global differential privacy; the flags are those of simulate.
+
+On this machine:
+  simulate              one federated run; --dataset carrada: a market of devices that sell, some
+                        that cheat, and users that complain
+  compare               strategies and settings against each other, over paired seeds
+  reproduce WHAT        a figure or table of the two papers; reproduce --help lists them
+  audit privacy         attack a mechanism: does it keep what it claims?
+  audit auction         search for lies that pay, with the server's checks on and off
+
+With a finished run:
+  predict --model DIR FILE   diagnose new records with a trained model
+  report DIR            one offline HTML page of a run or a comparison
+  live DIR              play it back on a local page (--live of simulate and compare: while it goes)
+  runs list             the runs under runs/; also runs show N, runs export --out DIR, and
+                        runs show --ledger FILE: the privacy that clinics have spent
+
+On separate machines:
+  shards --out DIR      write each clinic's own data file
+  keys --host NAME      make keys and certificates
+  server                run the server: encrypted, for registered clients
+  client --keys DIR     run a client with this machine's own data
+  submit                send a run to a server
+  doctor --keys DIR     check keys, clocks, ports, versions, data
+
+This installation:
+  setup [NAME ...]      make or refresh .venv; with names, add optional extras
+  test [--fast]         the test suite; --fast: without the slow tests
+  --version             versions of this project, Flower and Python
+
+Each command has its own --help with all its flags (setup and test have none).
 Exit codes: 0 done, 2 bad input (nothing written), 1 a run that failed, 130 interrupted.
 """
 Action = Callable[[Namespace], int]
@@ -72,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a file name may be no UTF-8, a terminal may not be
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if words == ["--version"]:
+        sys.stdout.write(_versions())
+        return 0
     try:
         return _run(words)
     except KeyboardInterrupt:
@@ -84,6 +98,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if code is None:
             raise
         return fail(str(fault), code)
+
+
+def _versions() -> str:
+    from importlib.metadata import version
+
+    ours, flower = version(DISTRIBUTION), version("flwr")
+    return f"{DISTRIBUTION} {ours}, Flower {flower}, Python {sys.version.split()[0]}\n"
 
 
 def _run(words: list[str]) -> int:
@@ -126,7 +147,11 @@ def _exit_code(fault: Exception) -> int | None:
 def _simulate(seeds: str) -> tuple[Parser, Callable[[], Action]]:
     from federation.checkpoints import add_flags
 
-    parser = _parser("simulate", "Run one federation and report it beside baselines and floors.")
+    parser = _parser(
+        "simulate",
+        "Run one federation and report it beside baselines and floors. The defaults\n"
+        "here are the main job's; strategies and presets have some of their own: docs/settings.md.",
+    )
     add_settings(parser)
     _add_output(parser)
     add_flags(parser)
@@ -195,7 +220,9 @@ def _add_table(parser: Parser) -> None:
 def _shards(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser = _parser("shards", "Cut the data and write one file for each clinic (mode 0600).")
     add_settings(parser)
-    parser.add_argument("--out", required=True, metavar="DIR", help="new directory for the files")
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="directory for the files, new or empty"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace shards already there")
     parser.add_argument("--quiet", action="store_true", help="print nothing")
     return parser, _command("shards")
@@ -208,9 +235,13 @@ def _predict(_: str) -> tuple[Parser, Callable[[], Action]]:
         "--model DIR FILE",
     )
     parser.add_argument(
-        "file", metavar="FILE", help="records, as the data the model was trained on"
+        "file",
+        metavar="FILE",
+        help="records, in the format of the data that the model was trained on",
     )
-    parser.add_argument("--model", required=True, metavar="DIR", help="--out directory of a run")
+    parser.add_argument(
+        "--model", required=True, metavar="DIR", help="--out directory of a simulate or submit"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     def action() -> Action:
@@ -248,7 +279,13 @@ def _runs(_: str) -> tuple[Parser, Callable[[], Action]]:
     parser.add_argument("--format", default="csv", metavar="NAME", help="export: csv or parquet")
     parser.add_argument("--out", metavar="DIR", help="export: directory for the files")
     parser.add_argument("--ledger", metavar="FILE", help="show: privacy ledger, file or URL")
-    parser.add_argument("--delta", type=float, default=1e-5, metavar="X", help="default 1e-5")
+    parser.add_argument(
+        "--delta",
+        type=float,
+        default=1e-5,
+        metavar="X",
+        help="show --ledger: delta at which epsilon is read (default 1e-5)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     def action() -> Action:
@@ -280,15 +317,15 @@ def _audit(_: str) -> tuple[Parser, Callable[[], Action]]:
         "audit",
         "Attack a privacy mechanism in two worlds that differ in one record, and say whether the "
         "claim stands.",
-        "privacy [flags]",
+        "privacy|auction [flags]",
     )
-    parser.add_argument("what", metavar="WHAT", help="privacy; audit auction has flags of its own")
+    parser.add_argument("what", metavar="WHAT", help="privacy; see also audit auction --help")
     add_audit_flags(parser)
 
     def action() -> Action:
         from federation.audit import audit_privacy
 
-        return _only("audit", {"privacy": audit_privacy})
+        return _only("audit", {"privacy": audit_privacy}, "privacy", "auction")
 
     return parser, action
 
@@ -319,13 +356,13 @@ def _deployment(command: str) -> Callable[[str], tuple[Parser, Callable[[], Acti
     return make
 
 
-def _only(command: str, actions: dict[str, Action]) -> Action:
+def _only(command: str, actions: dict[str, Action], *known: str) -> Action:
     def run(options: Namespace) -> int:
         if options.what not in actions:
             from strategies.settings import nearest
 
             raise UsageError(
-                f"{command}: unknown {options.what!r}{nearest(options.what, set(actions))}"
+                f"{command}: unknown {options.what!r}{nearest(options.what, known or set(actions))}"
             )
         return actions[options.what](options)
 
@@ -334,17 +371,26 @@ def _only(command: str, actions: dict[str, Action]) -> Action:
 
 def add_audit_flags(parser: Parser) -> None:
     """Add the flags of ``audit privacy``."""
-    parser.add_argument("--privacy", default="global-dp", metavar="NAME", help="mechanism")
+    parser.add_argument(
+        "--privacy",
+        default="global-dp",
+        metavar="NAME",
+        help="mechanism: global-dp, certified, dp-gd or dp-sgd (default global-dp)",
+    )
     parser.add_argument("--epsilon", default="1", metavar="X", help="claim to test (default 1)")
-    parser.add_argument("--delta", default="1e-5", metavar="X", help="default 1e-5")
+    parser.add_argument("--delta", default="1e-5", metavar="X", help="its delta (default 1e-5)")
     parser.add_argument(
         "--trainer",
         default="converged",
         metavar="NAME",
         help="of global-dp: converged or paper-std (default converged)",
     )
-    parser.add_argument("--runs", default="20000", metavar="N", help="runs a world (default 20000)")
-    parser.add_argument("--seed", default="1", metavar="N", help="default 1")
+    parser.add_argument(
+        "--runs", default="20000", metavar="N", help="runs in each world (default 20000)"
+    )
+    parser.add_argument(
+        "--seed", default="1", metavar="N", help="seed of noise and data (default 1)"
+    )
     _add_output(parser)
 
 

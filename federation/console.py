@@ -42,6 +42,8 @@ def round_bar(settings: Settings, quiet: bool) -> Iterator[OnRound]:
 
 def data_title(settings: Mapping[str, Any]) -> str:
     """Return what the data are called in titles: the data set, or the file of another table."""
+    if settings["dataset"] == "carrada" and not settings["data"]:
+        return "generated CARRADA scenes"
     return Path(settings["data"]).stem if settings["schema"] else settings["dataset"].upper()
 
 
@@ -54,8 +56,13 @@ def _spent(settings: Settings, rounds: int) -> str:
     from strategies.privacy.mechanisms import spent_epsilon
 
     uploads = min(rounds, settings.releases)
-    spent = spent_epsilon(settings, 1, 1.0, uploads)  # neither m nor the bound matters here
-    return f"eps {spent:.3g} of {settings.epsilon:g} spent"
+    ratings = min(rounds, settings.rounds) if settings.rates_privately else 0
+    # Neither m nor the bound matters here.
+    spent = spent_epsilon(settings, 1, 1.0, uploads, None, ratings)
+    of = f"{settings.epsilon:g}"
+    if settings.rates_privately:
+        of = f"{spent_epsilon(settings, 1, 1.0, settings.releases, None, settings.rounds):.3g}"
+    return f"eps {spent:.3g} of {of} spent"
 
 
 @contextmanager
@@ -100,16 +107,18 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     if "nearest_rule" in result["floors"]:
         share = 100 * result["floors"]["nearest_rule"]
         table.add_row("floor: nearest medians *", f"{share:.1f}")
-    console.print(table)
+    print_whole(console, table)
     if "nearest_rule" in result["floors"]:
         console.print(
-            "* the class whose published medians of speed and extents are nearest: no training,\n"
-            "  but the medians are of the whole real data set, and generated scenes follow them"
+            "* the class whose published medians of speed and extents are nearest: no\n"
+            "  training, but the medians are of the whole real data set, and generated\n"
+            "  scenes follow them"
         )
     if "mean_rule" in result["floors"]:
         console.print(
             "* malignant when the mean of the nine attributes is at least 3: no training, but\n"
-            "  the threshold was chosen with sight of the data"
+            "  the threshold was chosen with sight of the data",
+            soft_wrap=True,
         )
     _print_confusion(console, entry["final"])
     if settings["privacy"] != "none":
@@ -150,7 +159,7 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
             "" if difference is None else _interval(difference, 100.0, 1),
             str(accuracy["n"]),
         )
-    console.print(table)
+    print_whole(console, table)
     floors = result["floors"]
     text = f"floors: majority class {floors['majority']:.1%}"
     if "mean_rule" in floors:
@@ -160,6 +169,23 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
     console.print(text)
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table whose figures are never cut off, also where the terminal is narrower.
+
+    Parameters
+    ----------
+    console : Console
+        Where to; its width is as before afterwards.
+    table : Table
+        What.
+    """
+    needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    width = console.width
+    console.width = max(width, needed)
+    console.print(table)
+    console.width = width
 
 
 def _progress() -> Progress:

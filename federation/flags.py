@@ -18,6 +18,16 @@ from strategies.settings import Settings, SettingsError, default_of, flag
 MAX_CONFIG_BYTES = 1 << 20
 MAX_LINE = 4000
 NOT_FLAGS = ("strategy",)
+_METAVARS = {
+    "data": "FILE",
+    "schema": "FILE",
+    "ledger": "FILE",
+    "sizes": "N,N,...",
+    "types": "N,N,N",
+    "attack_rates": "P,P,P",
+    "upload_cost": "LOW,HIGH",
+    "cubes": "AxBxC",
+}
 
 
 class UsageError(ValueError):
@@ -201,8 +211,8 @@ def _field(name: str) -> Field[Any]:
 
 
 def _metavar(item: Field[Any]) -> str:
-    if item.name in ("data", "schema"):
-        return "FILE"
+    if item.name in _METAVARS:
+        return _METAVARS[item.name]
     return {int: "N", float: "X"}.get(item.type, "NAME") if isinstance(item.type, type) else "X"
 
 

@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from federation.console import OnRound, share_bar
+from federation.console import OnRound, print_whole, share_bar
 from server.loop import RoundRecord
 from strategies.settings import Settings
 from strategies.wrappers.market_messages import MICRO
@@ -64,7 +64,7 @@ def print_market(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
         if seeds > 1:
             cells.append(interval(summary[name], scale))
         table.add_row(label, *cells)
-    console.print(table)
+    print_whole(console, table)
     market = entry["market"]
     console.print(
         f"{market['deliveries']} deliveries, {market['tampered']} tampered with; users complained "
@@ -97,7 +97,7 @@ def print_markets(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
             if (names[0], metric) in by_key:
                 cells = [interval(by_key[name, metric], scale) for name in names]
                 table.add_row(label, *cells)
-        console.print(table)
+        print_whole(console, table)
     for name, shape in result.get("shape", {}).items():
         console.print(f"the paper's shape, share of seeds for which it holds, set {name}:")
         for statement, share in shape.items():

@@ -94,7 +94,7 @@ def draw_market(entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], out
         if curves:
             label = f"type {kind}, mean of {len(names)}"
             bottom.plot(rounds, np.mean(curves, axis=0), color=colour, lw=2.2, label=label)
-    mark(bottom, settings["theta"], f"trusted above \u03b8 = {settings['theta']:g}")
+    mark(bottom, settings["theta"], f"trusted from \u03b8 = {settings['theta']:g}")
     top.set(ylabel="share of deliveries bought (%)", xlabel="round (mean of an episode)")
     top.set_ylim(0, 100)
     bottom.set(ylabel="reputation R", xlabel="round")
@@ -136,9 +136,8 @@ def _bars(
     axis.bar(where, mean, 0.94 * width, color=colour, label=label)
     axis.errorbar(where, mean, yerr=[low, high], fmt="none", ecolor="black", capsize=3)
     for x, y, above in zip(where, mean, high, strict=True):
-        text = f"{y:.0f}" if scale == 100.0 else f"{y:.1f}"  # noqa: PLR2004 - percent
         axis.annotate(
-            text,
+            f"{y:.1f}",
             (float(x), float(y + above)),
             xytext=(0, 2),
             textcoords="offset points",

@@ -29,7 +29,7 @@ One validated set of settings drives everything. The same name works in four pla
 
 | where | spelling | example |
 | --- | --- | --- |
-| flag of `simulate`, `compare`, `reproduce`, `shards` | `--clip-norm` | `--clip-norm 0.5` |
+| flag of `simulate`, `compare`, `reproduce`, `shards`, `submit` | `--clip-norm` | `--clip-norm 1` |
 | settings file, `--config run.toml` | `clip_norm` or `clip-norm` | `clip_norm = 0.5` |
 | `compare --sweep` | `clip_norm` or `clip-norm` | `--sweep clip_norm=0.3,0.5` |
 | Flower's `flwr run . --run-config` | `clip-norm` | `--run-config "clip-norm=0.5"` |
@@ -51,7 +51,7 @@ name yourself wins. See [guarantees.md](guarantees.md).
 """
 PRESET_TEXT = """\
 `--preset NAME` sets a calibration under which a paper's figures come out, where the paper does not
-print it: fits of ours, see [reproduction.md](reproduction.md).
+print it: fits of ours, see [reproduction.md](reproduction.md) and [market.md](market.md).
 """
 
 

@@ -160,4 +160,6 @@ def map_of(card: Mapping[str, Any]) -> FeatureMap:
 
 
 def _short(fault: Exception) -> str:
+    if isinstance(fault, OSError) and fault.filename:
+        return f"{Path(fault.filename).name}: {fault.strerror}"
     return str(fault).splitlines()[0][:120] if str(fault) else type(fault).__name__

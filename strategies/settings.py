@@ -16,6 +16,7 @@ from strategies.learn_settings import LEARNT, LearnFields, check_learning
 from strategies.learning.features import FEATURE_MAPS
 from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
+from strategies.rating_settings import RatingFields, check_ratings
 from strategies.secure_settings import SHARED_NOISE, SecureFields, check_secure, is_secure
 from strategies.setting_fields import (
     LARGEST,
@@ -173,7 +174,12 @@ class _CoreSettings:
 
     privacy: str = _setting("global-dp", "privacy", "mechanism at the clinics", choices=PRIVACY)
     epsilon: float = _setting(
-        30.0, "privacy", "nominal epsilon of the mechanism", above=0.0, minimum=SMALLEST, below=1e15
+        30.0,
+        "privacy",
+        "epsilon of the mechanism: nominal for global-dp, proven for the others",
+        above=0.0,
+        minimum=SMALLEST,
+        below=1e15,
     )
     delta: float = _setting(
         0.01, "privacy", "delta of the guarantee", above=0.0, minimum=1e-100, below=1.0
@@ -181,7 +187,8 @@ class _CoreSettings:
     clip_norm: float = _setting(
         0.5,
         "privacy",
-        "B, largest norm of an uploaded model",
+        "B, largest norm of an uploaded model; for dp-gd, dp-sgd and shared-noise C, of the "
+        "gradient of one unit",
         above=0.0,
         minimum=SMALLEST,
         maximum=LARGEST,
@@ -402,7 +409,14 @@ class _CoreSettings:
 
 @dataclass(frozen=True)
 class Settings(
-    DurableFields, SecureFields, LearnFields, MarketFields, TrustFields, AttackFields, _CoreSettings
+    DurableFields,
+    SecureFields,
+    LearnFields,
+    MarketFields,
+    RatingFields,
+    TrustFields,
+    AttackFields,
+    _CoreSettings,
 ):
     """Validated settings of one federated run.
 
@@ -423,6 +437,7 @@ class Settings(
         else:
             check_learning(self)
         check_trust(self)
+        check_ratings(self)
         check_secure(self)
 
     @property
@@ -449,6 +464,16 @@ class Settings(
     def rates_slices(self) -> bool:
         """Return whether clinics rate the model, so that Algorithm 1 finds whom to blame."""
         return not self.is_market and self.selection != "none" and self.detector == "algorithm1"
+
+    @property
+    def rates_publicly(self) -> bool:
+        """Return whether clinics rate on records set aside from training."""
+        return self.rates_slices and self.ratings == "public"
+
+    @property
+    def rates_privately(self) -> bool:
+        """Return whether clinics rate by noised counts of their own records."""
+        return self.rates_slices and self.ratings == "noised"
 
     @property
     def releases(self) -> int:

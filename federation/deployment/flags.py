@@ -56,10 +56,15 @@ def add_keys_flags(parser: Parser) -> None:
         help="name or address by which clients reach the server; repeatable, or with commas",
     )  # fmt: skip
     parser.add_argument(
-        "--clients", metavar="N|NAMES", help="clients to make keys for: a number, or names"
+        "--clients",
+        metavar="N|NAMES",
+        help="clients to make keys for: a number, or names with commas (default 3)",
     )
     parser.add_argument(
-        "--days", default="365", metavar="N", help="how long the server certificate holds"
+        "--days",
+        default="365",
+        metavar="N",
+        help="how long the server certificate holds (default 365)",
     )
     change = parser.add_argument_group("of a key folder that exists")
     change.add_argument("--add", metavar="NAMES", help="make keys for further clients")

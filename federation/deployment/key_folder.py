@@ -103,17 +103,21 @@ def create(out: Path, hosts: tuple[str, ...], names: tuple[str, ...], days: int)
         write_private(folder / TOKEN_FILE, token)
     for part in ("clients", "server/clients", "server/revoked"):
         private_directory(out / part)
-    renew(out, hosts, days)
+    _certify_server(out, hosts, days)
     return add(out, names)
 
 
 def renew(out: Path, hosts: tuple[str, ...], days: int) -> tuple[str, ...]:
     """Make a new server key and certificate; clients keep theirs. Return its hosts."""
     _expect_folder(out)
-    server, authority = out / "server", out / "authority"
     if not hosts:
-        old = read_certificate(read_small(server / SERVER_CERTIFICATE, "a certificate"))
+        old = read_certificate(read_small(out / "server" / SERVER_CERTIFICATE, "a certificate"))
         hosts = hosts_of(old)
+    return _certify_server(out, hosts, days)
+
+
+def _certify_server(out: Path, hosts: tuple[str, ...], days: int) -> tuple[str, ...]:
+    server, authority = out / "server", out / "authority"
     ca = read_certificate(read_small(authority / CA_FILE, "a certificate"))
     ca_key = read_key(read_small(authority / CA_KEY, "a key"))
     key, certificate = make_server_certificate((ca_key, ca), hosts, days)

@@ -122,7 +122,8 @@ def check_server_keys(keys: Path) -> None:
     """
     if not (keys / SERVER_KEY).is_file():
         inside = keys / "server"
-        hint = f"name {inside}" if (inside / SERVER_KEY).is_file() else "make them with keys"
+        make = "make them: ./run_federation.sh keys --host NAME --clients N"
+        hint = f"name {inside}" if (inside / SERVER_KEY).is_file() else make
         raise DeploymentError(f"{keys} holds no server's keys; {hint}")
     certificate = read_certificate(read_small(keys / SERVER_CERTIFICATE, "a certificate"))
     if days_left(certificate) < 0:

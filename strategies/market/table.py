@@ -14,10 +14,10 @@ from strategies.market.simulate import MODES, simulate_market
 
 SHAPE = (
     "type 1 dominates",
-    "type 3 above type 2 by 0.10",
-    "welfare: none > filtered > unfiltered",
+    "type 3 above type 2 by 0.10 or more",
+    "welfare: none > with Algorithm 1 > without",
     "attacks: none above twice the others",
-    "adjusted welfare: filtered above none",
+    "welfare less tampered deliveries: with Algorithm 1 above none",
 )
 
 

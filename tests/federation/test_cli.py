@@ -183,7 +183,13 @@ def test_help_is_a_page_and_exit_0(command: str, capsys: pytest.CaptureFixture[s
 def test_the_page_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
     text = capsys.readouterr().out
-    assert all(f"}} {name}" in text or f".sh {name}" in text for name in COMMANDS)
+    named = {line.split()[0] for line in text.splitlines() if line.startswith("  ")}
+    assert set(COMMANDS) <= named
+
+
+def test_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"\S+ [\d.]+, Flower 1\.\d+\S*, Python 3\S*\n", capsys.readouterr().out)
 
 
 class Ran:

@@ -63,6 +63,17 @@ NEEDS: dict[str, dict[str, Any]] = {
     "uploads": {"privacy": "certified", "clip_norm": 10.0},
     "detector": {"selection": "reputation"},
     "public_records": {"selection": "reputation", "detector": "algorithm1"},
+    "ratings": {"selection": "reputation", "detector": "algorithm1"},
+    "rating_epsilon": {
+        "selection": "reputation",
+        "detector": "algorithm1",
+        "ratings": "noised",
+    },
+    "rating_attack": {
+        "selection": "reputation",
+        "detector": "algorithm1",
+        "attack": "sign-flip",
+    },
     "upload_cost": {"auction": "knapsack"},
     "attackers": {"attack": "nan"},
     "attack_schedule": {"attack": "alie"},

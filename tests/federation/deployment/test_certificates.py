@@ -186,3 +186,11 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> Exc
         if all(done):
             return None
     raise AssertionError("the handshake does not end")
+
+
+def test_keys_without_a_host_are_for_this_machine(tmp_path: Path) -> None:
+    create(tmp_path / "keys", (), ("ann",), 30)
+    pem = (tmp_path / "keys/server/server.crt").read_bytes()
+    found = certificates.hosts_of(certificates.read_certificate(pem))
+    assert found == ("localhost", "127.0.0.1", "::1")
+    assert [client.name for client in registered(tmp_path / "keys/server")] == ["ann"]
