@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -137,7 +137,7 @@ def _write_run(
     fresh(out)
     paths: dict[str, Any] = {"result": out / "result.json", "rounds": out / "rounds.csv"}
     paths["picture"] = draw_run(out, result, run.settings, records, repetitions)
-    paths |= _clinics(out, result["runs"][0])
+    paths |= draw_clinics(out, result["runs"][0])
     paths["report"] = write_report(out, result)
     paths["model"] = out / "model.npz"
     if ledger := ledger_text(records):
@@ -396,7 +396,7 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
     return call
 
 
-def _clinics(out: Path, entry: dict[str, Any]) -> dict[str, Path]:
+def draw_clinics(out: Path, entry: Mapping[str, Any]) -> dict[str, Path]:
     """Draw each clinic over time where clinics are selected."""
     if "trust" not in entry["rounds"][-1]:
         return {}
