@@ -72,7 +72,7 @@ def write_model(out: Path, value: Mapping[str, Any], command: str) -> Written:
     fresh(out)
     paths = {"result": out / "result.json", "rounds": write_rounds(out, [entry])}
     paths["picture"] = draw_run(out, result, run.settings, run.rounds, repetitions)
-    paths |= draw_clinics(out, entry)
+    paths |= draw_clinics(out, result)
     paths["report"] = write_report(out, result)
     paths["model"] = out / "model.npz"
     if ledger := ledger_text(run.rounds):

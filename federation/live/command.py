@@ -16,7 +16,8 @@ def play(options: argparse.Namespace) -> int:
     server = LiveServer(source, port).start()
     try:
         taken = f" (port {port} is taken)" if port not in (0, server.port) else ""
-        tell(f"live view: {server.address}{taken}; Ctrl-C ends it")
+        tell(f"live view: {server.address}{taken}")
+        tell("Ctrl-C ends it")
         Event().wait()
     except KeyboardInterrupt:
         return 0
