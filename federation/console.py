@@ -122,7 +122,7 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     if entry["market"]:
         paid = entry["market"]["payments"] / 1e6
         console.print(f"{entry['market']['uploads_bought']} uploads bought for {paid:.2f} credits")
-    print_attack(console, entry, settings["byzantine"])
+    print_attack(console, entry, settings["byzantine"], who(settings))
     console.print(f"{entry['final']['seconds']:.2f} s for {settings['rounds']} rounds")
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)
