@@ -26,8 +26,9 @@ from clients.private_training import private_upload
 from clients.seal_mod import seal_reply
 from clients.secure_mod import mask_upload
 from strategies.learning.linear_svm import FloatArray
+from strategies.privacy.ledger import PrivacyBudgetExhausted
 from strategies.settings import CERTIFIED_PRIVACY, Settings
-from strategies.wrappers.protocol import MODEL, ROUND
+from strategies.wrappers.protocol import EXHAUSTED, MODEL, ROUND
 from strategies.wrappers.vectors import to_array, to_vector
 
 LOCAL_EVALUATION = "local-evaluation"
@@ -135,5 +136,8 @@ def evaluate(message: Message, context: Context) -> Message:
     if settings.rates_slices:
         from clients.slice_rating import rate_slices
 
-        metrics.update(rate_slices(context, settings, weights))
+        try:
+            metrics.update(rate_slices(message, context, settings, weights))
+        except PrivacyBudgetExhausted as refusal:
+            return refuse(message, f"{EXHAUSTED}: {refusal}")
     return Message(RecordDict({"metrics": metrics}), reply_to=message)

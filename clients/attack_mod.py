@@ -11,6 +11,7 @@ from flwr.clientapp.typing import ClientAppCallable
 
 from clients.messages import clinic_settings, is_deployed, partition_of, refuse
 from strategies.attack_settings import BROKEN, COLLUDING, attackers_of, is_active
+from strategies.rating_settings import HONEST
 
 ALLOWED = "allow-attack"
 """Node config of a machine that takes part in an experiment with attacks."""
@@ -39,7 +40,12 @@ def attack(message: Message, context: Context, call_next: ClientAppCallable) -> 
         from clients.broken import broken_reply
 
         return broken_reply(settings.attack, message, context, call_next)
-    if message.metadata.message_type != "train":
+    kind = message.metadata.message_type
+    if kind == "evaluate" and settings.rates_slices and settings.rating_attack != HONEST:
+        from clients.slice_rating import lying_rating
+
+        return lying_rating(message, context, settings)
+    if kind != "train":
         return call_next(message, context)  # it bids and evaluates as if it were honest
     from clients.attacks import hostile_upload
 

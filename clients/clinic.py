@@ -51,6 +51,8 @@ class Clinic:
     norm_bound : float
         Bound on every record's gradient that a proof may use, or infinity: the largest norm of a
         feature vector, times sqrt(K).
+    groups : ndarray of int, shape (n,), optional
+        Patient or track of each record; None where every record is a unit of its own.
     """
 
     partition: int
@@ -61,6 +63,14 @@ class Clinic:
     units: FloatArray
     weight: int
     norm_bound: float
+    groups: NDArray[np.int64] | None = None
+
+    @property
+    def unit_of(self) -> NDArray[np.int64]:
+        """Return the unit of privacy of each record, from 0, shape (n,)."""
+        if self.groups is None:
+            return np.arange(self.records)
+        return np.unique(self.groups, return_inverse=True)[1]
 
     @property
     def records(self) -> int:
@@ -122,7 +132,7 @@ def make_clinic(partition: int, records: Table, settings: Settings) -> Clinic:
     weight = len(units) if settings.privacy in CERTIFIED_PRIVACY else len(records)
     bound = feature_bound(records, settings)
     return Clinic(
-        partition, features, records.labels, records.classes, signed, units, weight, bound
+        partition, features, records.labels, records.classes, signed, units, weight, bound, groups
     )
 
 

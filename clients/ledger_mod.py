@@ -25,6 +25,7 @@ from clients.messages import (
     refuse,
     round_of,
 )
+from strategies.privacy.accounting import SampledRelease
 from strategies.privacy.global_dp import GlobalDP
 from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
 from strategies.privacy.mechanisms import spent_epsilon, upload_cost
@@ -40,6 +41,9 @@ OWN_LIMITS = ("max-epsilon", "max-uploads", "ledger")
 
 SPENT = "privacy-spent"
 """Key in a client's own state: uploads of this run."""
+
+MU_SQUARED, RATED = "mu-squared", "ratings-spent"
+"""There what the uploads cost where ratings are charged too; and a key of its own: ratings."""
 
 
 def charge_upload(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
@@ -58,13 +62,34 @@ def charge_upload(message: Message, context: Context, call_next: ClientAppCallab
         if url:
             return _charged_on_disk(message, context, call_next, settings, smallest)
         budget = budget_of(context, settings)
-        _check(budget, settings, smallest, clinic.norm_bound, _uploads(context) + 1)
+        done, rated = _uploads(context), ratings_of(context)
+        _check(budget, settings, smallest, clinic.norm_bound, done + 1, rated)
     except PrivacyBudgetExhausted as refusal:
         return refuse(message, f"{EXHAUSTED}: {refusal}")
     reply = call_next(message, context)
     if MODEL in _arrays(reply):
-        context.state[SPENT] = MetricRecord({"uploads": _uploads(context) + 1})
+        spent = MetricRecord({"uploads": done + 1})
+        if settings.rates_privately:  # ratings are charged on top of what uploads really cost
+            mu, _ = upload_cost(settings, smallest, clinic.norm_bound, done + 1)
+            spent[MU_SQUARED] = spent_on_uploads(context, settings)[0] + mu * mu
+        context.state[SPENT] = spent
     return reply
+
+
+def spent_on_uploads(context: Context, settings: Settings) -> tuple[float, list[SampledRelease]]:
+    """Return the mu^2 of this run's uploads so far, and those that were sampled."""
+    spent = context.state.get(SPENT)
+    mu_squared = spent.get(MU_SQUARED, 0.0) if isinstance(spent, MetricRecord) else 0.0
+    if settings.privacy != "dp-sgd":
+        return float(cast(float, mu_squared)), []
+    sampled = upload_cost(settings, 1, 1.0)[1]
+    return 0.0, [sampled] * _uploads(context) if sampled else []
+
+
+def ratings_of(context: Context) -> int:
+    """Return how many noised ratings of this run a clinic gave."""
+    rated = context.state.get(RATED)
+    return int(cast(int, rated["ratings"])) if isinstance(rated, MetricRecord) else 0
 
 
 def upload_number(message: Message, context: Context) -> int:
@@ -143,7 +168,9 @@ def marginal_epsilon(context: Context) -> float:
     url, delta = ledger_of(context, settings), own_delta(context, settings)
     if not url:
         done, cost = _uploads(context), (settings, clinic.weight, clinic.norm_bound)
-        return spent_epsilon(*cost, done + 1, delta) - spent_epsilon(*cost, done, delta)
+        rated = ratings_of(context)
+        after = spent_epsilon(*cost, done + 1, delta, rated)
+        return after - spent_epsilon(*cost, done, delta, rated)
     number = _uploads(context) + 1
     mu, sampled = upload_cost(settings, clinic.weight, clinic.norm_bound, number)
     charge = Charge("next", 0, "", {"server": mu} if sampled is None else {}, sampled)
@@ -156,7 +183,8 @@ def would_exceed(context: Context) -> str | None:
     settings = clinic_settings(context)
     clinic, budget = clinic_of(context, settings), budget_of(context, settings)
     try:
-        _check(budget, settings, clinic.weight, clinic.norm_bound, _uploads(context) + 1)
+        cost = clinic.weight, clinic.norm_bound, _uploads(context) + 1
+        _check(budget, settings, *cost, ratings_of(context))
     except PrivacyBudgetExhausted as refusal:
         return str(refusal)
     return None
@@ -181,7 +209,12 @@ def budget_of(context: Context, settings: Settings) -> Budget:
 
 
 def _check(
-    budget: Budget, settings: Settings, smallest: int, norm_bound: float, uploads: int
+    budget: Budget,
+    settings: Settings,
+    smallest: int,
+    norm_bound: float,
+    uploads: int,
+    ratings: int,
 ) -> None:
     if budget.max_uploads is not None and uploads > budget.max_uploads:
         raise PrivacyBudgetExhausted(
@@ -189,7 +222,7 @@ def _check(
         )
     if budget.max_epsilon is None:
         return
-    spent = spent_epsilon(settings, smallest, norm_bound, uploads, budget.delta)
+    spent = spent_epsilon(settings, smallest, norm_bound, uploads, budget.delta, ratings)
     if spent > budget.max_epsilon:
         raise PrivacyBudgetExhausted(
             f"upload {uploads} would bring epsilon against the server to {spent:.4g}, this clinic "

@@ -57,8 +57,13 @@ def _spent(settings: Settings, rounds: int) -> str:
     from strategies.privacy.mechanisms import spent_epsilon
 
     uploads = min(rounds, settings.releases)
-    spent = spent_epsilon(settings, 1, 1.0, uploads)  # neither m nor the bound matters here
-    return f"eps {spent:.3g} of {settings.epsilon:g} spent"
+    ratings = min(rounds, settings.rounds) if settings.rates_privately else 0
+    # Neither m nor the bound matters here.
+    spent = spent_epsilon(settings, 1, 1.0, uploads, None, ratings)
+    of = f"{settings.epsilon:g}"
+    if settings.rates_privately:
+        of = f"{spent_epsilon(settings, 1, 1.0, settings.releases, None, settings.rounds):.3g}"
+    return f"eps {spent:.3g} of {of} spent"
 
 
 @contextmanager

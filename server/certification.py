@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import sqrt
 from typing import Any
 
 from server.federation import FederatedRun
@@ -11,7 +12,7 @@ from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.discrete_accounting import gap
 from strategies.privacy.dp_gd import DPGradientDescent
 from strategies.privacy.dp_sgd import DPSGD
-from strategies.privacy.mechanisms import mechanism_of, training_of
+from strategies.privacy.mechanisms import mechanism_of, slice_counts_of, training_of
 from strategies.privacy.report import SYSTEM, certify, certify_global_dp, no_privacy
 from strategies.privacy.report_own import certify_dp_sgd, release_of
 from strategies.privacy.report_shared import Opened, certify_shared
@@ -37,6 +38,8 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
         mechanism = mechanism_of(settings)
         block = _sampled(run, mechanism) if isinstance(mechanism, DPSGD) else _own(run, mechanism)
     block["mechanism"] = settings.privacy
+    if settings.rates_privately:
+        _add_ratings(block, settings)
     kept = settings.shown()["ledger"]
     block["ledger"] = kept or "fresh: this experiment starts every clinic from nothing"
     if settings.missing == "median":
@@ -57,6 +60,35 @@ def privacy_of(run: FederatedRun) -> dict[str, Any]:
     return block
 
 
+def _ratings_mu(settings: Settings) -> float:
+    """Return the mu of all noised ratings that a clinic gives in a run, 0 where it gives none."""
+    if not settings.rates_privately:
+        return 0.0
+    counts = slice_counts_of(settings)
+    return counts.rating_mu * sqrt(counts.ratings)
+
+
+def _add_ratings(block: dict[str, Any], settings: Settings) -> None:
+    """Say what noised ratings cost; the certified figures hold for them and the uploads."""
+    counts = slice_counts_of(settings)
+    block["ratings"] = {
+        "epsilon": counts.epsilon,
+        "ratings": counts.ratings,
+        "noise_std": counts.noise_std,
+        "sensitivity": counts.sensitivity,
+        "tolerated": counts.tolerated,
+        "composition": "with the uploads, in every certified figure, against every adversary",
+    }
+    proven = block["certified_epsilon"]["server"]["proven"]
+    held = "not held at all" if proven is None else f"held to {proven:.4g}"
+    others = [text for text in block["warnings"] if not text.startswith("nominal epsilon")]
+    block["warnings"] = [
+        *others,
+        f"epsilon {settings.epsilon:g} was asked of uploads and {counts.epsilon:g} of ratings: a "
+        f"curious server is {held} of both at delta {settings.delta:g}",
+    ]
+
+
 def _global_dp(run: FederatedRun) -> dict[str, Any]:
     settings = run.settings
     bound = feature_bound(federation_of(settings).table, settings)
@@ -68,6 +100,7 @@ def _global_dp(run: FederatedRun) -> dict[str, Any]:
         private_noise=settings.noise != "seeded",
         linear=_known_mean(settings),
         unit=settings.unit,
+        ratings_mu=_ratings_mu(settings),
         changed=1 if settings.unit == "record" else _most_records_of_a_unit(run),
     )
 
@@ -106,6 +139,7 @@ def _own(run: FederatedRun, mechanism: DPGradientDescent | CertifiedRelease) -> 
         sizes=run.sizes,
         private_noise=settings.noise != "seeded",
         unit=settings.unit,
+        ratings_mu=_ratings_mu(settings),
     )
     if settings.noise == "discrete":
         sensitivity = certificates["proven"].value
@@ -148,6 +182,7 @@ def _sampled(run: FederatedRun, mechanism: DPSGD) -> dict[str, Any]:
         exposures=settings.exposures,
         private_noise=settings.noise != "seeded",
         unit=settings.unit,
+        ratings_mu=_ratings_mu(settings),
     )
     if not _known_mean(settings):
         for table in ("certified_epsilon", "certified_epsilon_at_strict_delta"):

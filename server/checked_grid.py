@@ -11,7 +11,7 @@ from logging import WARNING
 from math import inf
 from typing import Any
 
-from flwr.app import Message, RecordDict
+from flwr.app import Message, MessageType, RecordDict
 from flwr.common.logger import log
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
@@ -67,7 +67,9 @@ class CheckedGrid(Grid):
     registry: Registry | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     spent: set[int] = field(default_factory=set)
-    """Nodes that said that their privacy budget is spent: nothing more is asked of them."""
+    """Nodes that said that their privacy budget is spent: no more uploads are asked of them."""
+    silent: set[int] = field(default_factory=set)
+    """Nodes whose budget allows no further rating: none is asked of them."""
     seals: Seals | None = None
     """What replies must be sealed with; None: nothing."""
     altered: set[int] = field(default_factory=set)
@@ -77,13 +79,16 @@ class CheckedGrid(Grid):
     def state(self) -> dict[str, list[str]]:
         """Return by identity whose privacy budget is spent: nodes may change."""
         people = self.registry.participants if self.registry else ()
-        return {"spent": [p.identity for p in people if p.node_id in self.spent]}
+        return {
+            "spent": [p.identity for p in people if p.node_id in self.spent],
+            "silent": [p.identity for p in people if p.node_id in self.silent],
+        }
 
     def restore(self, state: Any) -> None:
         """Put back what :meth:`state` returned."""
         people = self.registry.participants if self.registry else ()
-        kept = set(state["spent"])
-        self.spent |= {p.node_id for p in people if p.identity in kept}
+        for nodes, kept in ((self.spent, state["spent"]), (self.silent, state.get("silent", ()))):
+            nodes |= {p.node_id for p in people if p.identity in set(kept)}
 
     def take_verdicts(self) -> list[Verdict]:
         """Return the verdicts since the last call and forget them."""
@@ -93,8 +98,9 @@ class CheckedGrid(Grid):
 
     def note_abandoned(self, reason: str) -> None:
         """Record that a strategy gave up this round, and why."""
-        self.verdicts.append(Verdict("server", "train", "abandoned", reason[:MAX_REASON]))
-        log(WARNING, "round abandoned: %s", reason)
+        clean = _printable(reason)
+        self.verdicts.append(Verdict("server", "train", "abandoned", clean))
+        log(WARNING, "round abandoned: %s", clean)
 
     @property
     def answered_twice(self) -> str | None:
@@ -120,8 +126,9 @@ class CheckedGrid(Grid):
         nodes = [node for node in self.grid.get_nodes() if node.node_id in new]
         for node in nodes:
             before = self.registry.follow(node.node_id, bytes(node.public_key))
-            if before in self.spent:
-                self.spent.add(node.node_id)
+            for told in (self.spent, self.silent):
+                if before in told:
+                    told.add(node.node_id)
         if self.seals is not None:
             self.seals.learn(nodes)
         self._strangers |= {node for node in new if self.registry.at(node) is None}
@@ -247,7 +254,8 @@ class CheckedGrid(Grid):
         if not sealed:
             self.altered.add(node)
         elif refusal.startswith(EXHAUSTED):
-            self.spent.add(node)
+            rating = request.metadata.message_type == MessageType.EVALUATE
+            (self.silent if rating else self.spent).add(node)
 
     def _judge(self, reply: Message, request: Message, participant: Participant | None) -> None:
         kind, judge = request.metadata.message_type, self.judges.get(request.metadata.message_type)
@@ -263,7 +271,7 @@ class CheckedGrid(Grid):
 
     def _note(self, identity: str, request: Message, verdict: str, reason: str) -> None:
         kind = request.metadata.message_type
-        clean = "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
+        clean = _printable(reason)
         self.verdicts.append(Verdict(identity, kind, verdict, clean))
         log(WARNING, "%s: %s reply %s: %s", identity, kind, verdict, clean)
 
@@ -294,6 +302,11 @@ class CheckedGrid(Grid):
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Refuse: only :meth:`send_and_receive` can judge what comes back."""
         raise NotImplementedError("use send_and_receive: replies are judged there")
+
+
+def _printable(reason: str) -> str:
+    """Return what a peer said as it may be logged: short, one line, nothing for a terminal."""
+    return "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
 
 
 def _refusal(content: RecordDict) -> str | None:

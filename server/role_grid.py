@@ -19,15 +19,15 @@ class RoleGrid(GridView):
     grid : CheckedGrid
         The grid behind it; before enrolment, without a registry, it shows everybody.
     roles : frozenset of str
-        ``PROVIDERS`` or ``RATERS``; of the providers those whose privacy budget is spent are not
-        shown.
+        ``PROVIDERS`` or ``RATERS``; whose privacy budget allows no further upload, or no further
+        rating, is not shown.
     """
 
     def __init__(self, grid: CheckedGrid, roles: frozenset[str]) -> None:
         super().__init__(grid)
         self.registry = grid.registry
         self.roles = roles
-        self.spent = grid.spent if roles == PROVIDERS else set()
+        self.spent = grid.spent if roles == PROVIDERS else grid.silent
 
     def get_node_ids(self) -> list[int]:
         """Return the nodes of these roles, in identity order."""

@@ -47,7 +47,7 @@ def selects(
 def _by_ratings(strategy: Strategy, settings: Settings, registry: Registry) -> ReputationSelection:
     """Return selection by what clinics, as users of the model, say of its class slices."""
     return ReputationSelection(
-        TracedUploads(strategy, slices_of(settings)),
+        TracedUploads(strategy, slices_of(settings), names_of(registry)),
         SelectionSettings(
             reputation=reputation_of(settings),
             users=len(registry),

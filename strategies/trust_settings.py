@@ -9,15 +9,13 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from strategies.market_settings import AUTO, MARKET_CHANNELS
-from strategies.setting_fields import SettingsError, flag, setting
+from strategies.setting_fields import MOST_ROUNDS, SettingsError, flag, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
 
 GROUP = "trust"
 HALF = 0.5
-COMPLAIN_ABOVE = 0.25
-"""Share of a class slice that may be misjudged before a clinic complains of the model."""
 DETECTORS = ("likelihood", "algorithm1")
 RATED = ("z", "omega", "alpha", "window", "pair_rule", "top_k")
 SOLD = ("discount", "channels", "channel_rate", "slot", "reserve", "budget")
@@ -35,12 +33,6 @@ class TrustFields:
         "what reputations of clinics come from: the likelihood of their noised uploads, or ratings "
         "by Algorithm 1",
         choices=DETECTORS,
-    )
-    public_records: int = setting(
-        30,
-        GROUP,
-        "algorithm1: records set aside from training by which clinics rate the model",
-        minimum=1,
     )
     first_share: float = setting(
         0.0,
@@ -60,6 +52,7 @@ class TrustFields:
         GROUP,
         "uploads that a clinic's epsilon is spread over, none beyond; 0 is rounds",
         minimum=0,
+        maximum=MOST_ROUNDS,
     )
 
 
@@ -105,10 +98,10 @@ def check_trust(settings: "Settings") -> None:
 
 def _check_selection(settings: "Settings") -> None:
     if settings.selection == "none":
-        idle = ("detector", "public_records", "theta", "discount", *RATED)
+        idle = ("detector", "theta", "discount", *RATED)
         _refuse_idle(settings, idle, "--selection reputation")
     elif settings.detector == "likelihood":
-        _refuse_idle(settings, ("public_records", *RATED), "--detector algorithm1")
+        _refuse_idle(settings, RATED, "--detector algorithm1")
         if settings.selection == "unfiltered":
             raise SettingsError(
                 "--selection unfiltered is a way to rate: add --detector algorithm1, or choose "
@@ -161,6 +154,19 @@ def cost_range(settings: "Settings") -> tuple[float, float]:
 def upload_channels(settings: "Settings", dimension: int) -> int:
     """Return the channels that a model of d numbers of 64 bits takes: ``ceil(64 d / (r slot))``."""
     return max(1, ceil(64 * dimension / (settings.channel_rate * settings.slot)))
+
+
+def largest_cohort(settings: "Settings", dimension: int) -> int:
+    """Return how many clinics a round can ask at most, once it is not open to all.
+
+    An auction buys what fits into its channels; selection by ratings may take the best alone.
+    """
+    cohort = settings.clients
+    if settings.auction != "none" and settings.channels:
+        cohort = min(cohort, settings.channels // upload_channels(settings, dimension))
+    if settings.rates_slices and settings.top_k:
+        cohort = min(cohort, settings.top_k)
+    return cohort
 
 
 def _refuse_idle(settings: "Settings", names: tuple[str, ...], needed: str) -> None:

@@ -10,6 +10,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 from clients.clinic import clinic_of
 from clients.ledger_mod import as_asked, data_name, upload_number
 from clients.messages import clinic_settings, record_of, round_of
+from clients.rating_ledger import rating_charge
 from clients.secure_ledger import session_of, worst_mu
 from datasets.errors import DataError
 from federation.deployment.policy import Policy
@@ -58,6 +59,8 @@ class Consent:
             kind = message.metadata.message_type.partition(".")[0]
             if kind == "train" and not settings.is_market:
                 self._charge(message, context, settings)
+            if kind == "evaluate" and settings.rates_slices:
+                self._to_rating(message, context, settings)
         except (SettingsError, DataError) as fault:
             raise Refused(str(fault)) from fault
         except PrivacyBudgetExhausted as fault:
@@ -101,11 +104,24 @@ class Consent:
             )
         store.record(name, charge, b"", Budget(policy.delta, policy.max_epsilon_total or None))
 
-    def _check_round(self, epsilon: float) -> None:
+    def _to_rating(self, message: Message, context: Context, settings: Settings) -> None:
+        policy = self.policy
+        objection = policy.objection_to_rating(settings)
+        if objection is not None:
+            raise Refused(f"outside this client's policy: {objection}")
+        if not (settings.rates_privately and policy.counts):
+            return
+        charge = rating_charge(str(context.run_id), message, settings)
+        one = epsilon_of_releases(charge.mus["server"], [], policy.delta)
+        self._check_round(one, "rating")
+        budget = Budget(policy.delta, policy.max_epsilon_total or None)
+        self._store().record(data_name(context, settings), charge, b"", budget)
+
+    def _check_round(self, epsilon: float, what: str = "upload") -> None:
         limit = self.policy.max_epsilon_per_round
         if limit and epsilon > limit:
             raise Refused(
-                f"outside this client's policy: epsilon {epsilon:.4g} of one upload is more than "
+                f"outside this client's policy: epsilon {epsilon:.4g} of one {what} is more than "
                 f"{limit:g} at delta {self.policy.delta:g}"
             )
 

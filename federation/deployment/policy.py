@@ -13,6 +13,7 @@ from typing import Any
 
 from federation.deployment.errors import DeploymentError
 from federation.deployment.files import read_small
+from strategies.rating_settings import RATINGS
 from strategies.settings import DATASETS, PRIVACY, Settings, nearest
 
 
@@ -32,6 +33,9 @@ class Policy:
         Where those limits are read.
     max_uploads : int
         Uploads over all runs.
+    ratings : tuple of str
+        How it may rate a model: ``public`` is silence here, ``noised`` by counts of its own
+        records, which count towards the limits above.
     tasks : tuple of str
         Data sets it works on: bcwd (diagnosis), carrada (market).
     max_rounds : int
@@ -47,6 +51,7 @@ class Policy:
     max_epsilon_total: float = 0.0
     delta: float = 1e-5
     max_uploads: int = 0
+    ratings: tuple[str, ...] = RATINGS
     tasks: tuple[str, ...] = DATASETS
     max_rounds: int = 0
     max_seconds: float = 600.0
@@ -62,6 +67,12 @@ class Policy:
             return f"{settings.rounds} rounds are more than {self.max_rounds}"
         return None
 
+    def objection_to_rating(self, settings: Settings) -> str | None:
+        """Return why a rating is outside this policy, None when it is inside."""
+        if settings.rates_slices and settings.ratings not in self.ratings:
+            return f"{settings.ratings} ratings are not among {_listed(self.ratings)}"
+        return None
+
     @property
     def counts(self) -> bool:
         """Return whether uploads have to be added up."""
@@ -71,11 +82,12 @@ class Policy:
 _SECTIONS = {
     "privacy": (
         "mechanisms", "max_epsilon_per_round", "max_epsilon_total", "delta", "max_uploads",
+        "ratings",
     ),
     "run": ("tasks", "max_rounds", "max_seconds"),
     "code": ("bundles",),
 }  # fmt: skip
-_CHOICES = {"mechanisms": PRIVACY, "tasks": DATASETS}
+_CHOICES = {"mechanisms": PRIVACY, "ratings": RATINGS, "tasks": DATASETS}
 
 
 def read_policy(path: Path) -> Policy:

@@ -25,7 +25,7 @@ from federation.deployment.key_folder import CA_FILE, read_token
 from federation.deployment.processes import ended_by_signals
 from federation.deployment.results import write_market, write_model
 from federation.deployment.surroundings import address_from, is_loopback, joined
-from federation.flags import settings_from
+from federation.flags import one_line, settings_from
 from federation.market_console import market_bar
 from federation.outputs import now, repeat_command
 from federation.recording import check_database, record_run
@@ -264,4 +264,4 @@ def finish(options: argparse.Namespace, out: Path, value: dict[str, Any], starte
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)

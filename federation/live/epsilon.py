@@ -73,7 +73,10 @@ class EpsilonMeter:
 
         if self._bound is None:
             self._smallest, self._bound = _shape_of(self._settings, self._smallest)
-        return spent_epsilon(self._settings, self._smallest or 1, self._bound, uploads)
+        # Noised ratings of the whole run are counted from the first upload on.
+        ratings = self._settings.rounds if self._settings.rates_privately else 0
+        cost = self._smallest or 1, self._bound, uploads, None, ratings
+        return spent_epsilon(self._settings, *cost)
 
 
 def meter_of(settings: Settings, smallest_shard: int | None = None) -> EpsilonMeter | None:

@@ -17,14 +17,15 @@ from server.state.tables import EVIDENCE, PAYMENTS, UPLOADS
 
 @dataclass(frozen=True)
 class UploadCost:
-    """What one merged upload costs its sender.
+    """What one merged upload costs its sender, and a noised rating of the same round.
 
     Parameters
     ----------
     mu : float, optional
         Gaussian-DP parameter against the server, from a proven sensitivity.
     sampled : tuple, optional
-        Instead of it noise multiplier, sample rate and steps of DP-SGD.
+        Of an upload by DP-SGD, whose mu is then only that of the rating: noise multiplier, sample
+        rate and steps.
     """
 
     mu: float | None = None

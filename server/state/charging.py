@@ -7,7 +7,8 @@ from server.registry import Registry
 from server.state.accounts import Charges, UploadCost
 from server.state.keeper import ChargesOf
 from strategies.learning.task import feature_bound, federation_of
-from strategies.privacy.mechanisms import upload_cost
+from strategies.privacy.accounting import compose
+from strategies.privacy.mechanisms import slice_counts_of, upload_cost
 from strategies.settings import Settings
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.reputation_selection import ReputationSelection
@@ -24,9 +25,13 @@ def charging(settings: Settings, registry: Registry, strategy: Strategy) -> Char
 
     def charges(record: RoundRecord) -> Charges:
         uploads = record.uploaded if settings.private and not settings.secure else ()
+        rated = record.details.get("ratings", {}) if settings.rates_privately else {}
         return Charges(
             payments=record.details.get("paid", {}),
-            uploads={who: _cost(settings, registry) for who in uploads},
+            uploads={
+                who: _cost(settings, registry, uploaded=who in uploads, rated=who in rated)
+                for who in dict.fromkeys((*uploads, *rated))
+            },
             evidence=selection.evidence() if selection and record.round else {},
         )
 
@@ -41,7 +46,10 @@ def _selection(strategy: Strategy) -> ReputationSelection | None:
     return strategy
 
 
-def _cost(settings: Settings, registry: Registry) -> UploadCost:
+def _cost(settings: Settings, registry: Registry, *, uploaded: bool, rated: bool) -> UploadCost:
+    rating = slice_counts_of(settings).rating_mu if rated else 0.0
+    if not uploaded:
+        return UploadCost(mu=rating)
     bound = feature_bound(federation_of(settings).table, settings)
     found = [
         upload_cost(settings, registry.smallest_shard, bound, number + 1)
@@ -49,5 +57,6 @@ def _cost(settings: Settings, registry: Registry) -> UploadCost:
     ]
     sampled = found[0][1]
     if sampled is not None:
-        return UploadCost(sampled=(sampled.noise_multiplier, sampled.sample_rate, sampled.steps))
-    return UploadCost(mu=max(mu for mu, _ in found))
+        release = sampled.noise_multiplier, sampled.sample_rate, sampled.steps
+        return UploadCost(mu=rating or None, sampled=release)
+    return UploadCost(mu=compose((max(mu for mu, _ in found), rating)))

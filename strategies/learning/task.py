@@ -97,5 +97,5 @@ def _cut(table: Table, settings: Settings) -> FederatedTable:
         test_fraction=settings.test_fraction,
         split=settings.split_unit,
         unit=settings.data_unit,
-        public=settings.public_records if settings.rates_slices else 0,
+        public=settings.public_records if settings.rates_publicly else 0,
     )

@@ -19,6 +19,8 @@ from strategies.privacy.accounting import (
 )
 
 Key = tuple[str, int, str]
+RATING = "rating:"
+"""What the broadcast of a charge begins with that is no upload but a rating of that broadcast."""
 
 
 class PrivacyBudgetExhausted(RuntimeError):
@@ -27,7 +29,7 @@ class PrivacyBudgetExhausted(RuntimeError):
 
 @dataclass(frozen=True)
 class Charge:
-    """What one upload of a clinic costs.
+    """What one upload, or one noised rating, of a clinic costs.
 
     Parameters
     ----------
@@ -53,6 +55,11 @@ class Charge:
     def key(self) -> Key:
         """Return what identifies the release."""
         return (self.run, self.round_, self.broadcast)
+
+    @property
+    def is_upload(self) -> bool:
+        """Return whether this paid for an upload, not for a rating."""
+        return not self.broadcast.startswith(RATING)
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON values; an infinite mu (no noise) is null."""
@@ -123,7 +130,11 @@ class Ledger:
 
     def uploads(self, run: str | None = None) -> int:
         """Return the number of uploads, of one run or in all."""
-        return sum(run is None or charge.run == run for charge in self.charges)
+        return sum(c.is_upload and run in (None, c.run) for c in self.charges)
+
+    def ratings(self, run: str) -> int:
+        """Return the number of noised ratings of one run."""
+        return sum(not c.is_upload and run == c.run for c in self.charges)
 
     def epsilon(self, adversary: str, delta: float, run: str | None = None) -> float:
         """Return the eps spent against ``adversary``, in one run or in all (replace-one)."""
@@ -154,10 +165,11 @@ class Ledger:
 
     def _check(self, charge: Charge, budget: Budget) -> None:
         uploads = self.uploads(charge.run)
-        if budget.max_uploads is not None and uploads > budget.max_uploads:
+        most = budget.max_uploads if charge.is_upload else None
+        if most is not None and uploads > most:
             raise PrivacyBudgetExhausted(
                 f"upload {uploads} of run {charge.run} refused: this clinic allows "
-                f"{budget.max_uploads} a run; raise max_uploads at the clinic to go on"
+                f"{most} a run; raise max_uploads at the clinic to go on"
             )
         if budget.max_epsilon is None:
             return

@@ -21,6 +21,8 @@ from strategies.privacy.dp_gd import DPGradientDescent
 from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.report import Training, certificates_for
 from strategies.privacy.shared_upload import upload_mu
+from strategies.privacy.slice_counts import SliceCounts
+from strategies.rating_settings import COMPLAIN_ABOVE
 from strategies.settings import Settings, SettingsError
 
 LARGEST_MODEL = 1 << 20
@@ -59,6 +61,12 @@ def mechanism_of(settings: Settings) -> Mechanism:
     except ValueError as fault:
         raise SettingsError(f"{settings.privacy}: {fault}") from fault
     raise SettingsError(f"{settings.privacy} is no mechanism with a proven epsilon")
+
+
+@lru_cache(maxsize=256)
+def slice_counts_of(settings: Settings) -> SliceCounts:
+    """Return the calibration of a run's noised ratings: each clinic rates once a round."""
+    return SliceCounts(settings.rating_epsilon, settings.delta, settings.rounds, COMPLAIN_ABOVE)
 
 
 def training_of(settings: Settings, norm_bound: float) -> Training:
@@ -125,12 +133,13 @@ def spent_epsilon(
     norm_bound: float,
     uploads: int,
     delta: float | None = None,
+    ratings: int = 0,
 ) -> float:
     """Return the certified eps that ``uploads`` uploads cost against a curious server.
 
-    At ``delta``, or at the run's own.
+    At ``delta``, or at the run's own; together with as many noised ``ratings``.
     """
-    if uploads == 0:
+    if uploads == ratings == 0:
         return 0.0
     mu, sampled = upload_cost(settings, smallest_shard, norm_bound)
     releases = [] if sampled is None else [sampled] * uploads
@@ -138,4 +147,6 @@ def spent_epsilon(
     if settings.first_share:
         costs = (upload_cost(settings, smallest_shard, norm_bound, n + 1) for n in range(uploads))
         mu = compose(cost for cost, _ in costs)
+    if ratings:
+        mu = compose((mu, slice_counts_of(settings).rating_mu * sqrt(ratings)))
     return epsilon_of_releases(mu, releases, settings.delta if delta is None else delta)

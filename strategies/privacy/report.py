@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from strategies.privacy.accounting import epsilon_of_mu
+from strategies.privacy.accounting import compose, epsilon_of_mu
 from strategies.privacy.adversaries import ADVERSARIES, DESCRIPTIONS, Release
 from strategies.privacy.certificate import SensitivityCertificate, smallest_proven
 from strategies.privacy.global_dp import GlobalDP
@@ -79,6 +79,7 @@ def certify(
     private_noise: bool,
     unit: str = "record",
     relation: str = "replace-one",
+    ratings_mu: float = 0.0,
 ) -> dict[str, Any]:
     """Return the privacy block of one run.
 
@@ -98,13 +99,16 @@ def certify(
         Whether the noise came from a CSPRNG and not from a seed.
     unit, relation : str
         What the figures protect, and what makes two shards neighbours.
+    ratings_mu : float
+        mu of all noised ratings of a clinic, known to every adversary.
 
     Returns
     -------
     dict
         JSON values only: strings, finite numbers, None, lists and dicts.
     """
-    table = _certified(release, certificates, delta)
+    table = _certified(release, certificates, delta, ratings_mu)
+    strict = _certified(release, certificates, STRICT_DELTA, ratings_mu)
     return {
         "nominal_epsilon": nominal_epsilon,
         "delta": delta,
@@ -112,7 +116,7 @@ def certify(
         "relation": relation,
         "certified_epsilon": table,
         "strict_delta": STRICT_DELTA,
-        "certified_epsilon_at_strict_delta": _certified(release, certificates, STRICT_DELTA),
+        "certified_epsilon_at_strict_delta": strict,
         "accountant": GAUSSIAN_ACCOUNTANT,
         "sensitivity": {name: item.as_dict() for name, item in certificates.items()},
         **describe(release, private_noise),
@@ -143,6 +147,7 @@ def certify_global_dp(
     linear: bool = True,
     unit: str = "record",
     changed: int = 1,
+    ratings_mu: float = 0.0,
 ) -> dict[str, Any]:
     """Return the privacy block of the paper's protocol.
 
@@ -156,7 +161,7 @@ def certify_global_dp(
         |D_i| of every clinic.
     training : Training, optional
         What the drift bound may use.
-    private_noise, linear, unit, changed
+    private_noise, linear, unit, changed, ratings_mu
         As in :func:`certify`, :class:`Release` and :func:`certificates_for`; without a linear
         aggregation the server tops up nothing.
     """
@@ -178,6 +183,7 @@ def certify_global_dp(
         sizes=sizes,
         private_noise=private_noise,
         unit=unit,
+        ratings_mu=ratings_mu,
     )
 
 
@@ -196,11 +202,17 @@ def no_privacy() -> dict[str, Any]:
 
 
 def _certified(
-    release: Release, certificates: Mapping[str, SensitivityCertificate], delta: float
+    release: Release,
+    certificates: Mapping[str, SensitivityCertificate],
+    delta: float,
+    ratings_mu: float,
 ) -> dict[str, dict[str, float | None]]:
+    def epsilon(uploads: float) -> float:
+        return epsilon_of_mu(compose((uploads, ratings_mu)) if ratings_mu else uploads, delta)
+
     return {
         adversary: {
-            name: _finite(epsilon_of_mu(release.worst_mu(adversary, item.value), delta))
+            name: _finite(epsilon(release.worst_mu(adversary, item.value)))
             for name, item in certificates.items()
         }
         for adversary in ADVERSARIES

@@ -103,15 +103,17 @@ def certify_dp_sgd(
     exposures: int,
     private_noise: bool,
     unit: str = "record",
+    ratings_mu: float = 0.0,
 ) -> dict[str, Any]:
     """Return the privacy block of a dp-sgd run, by PLD; parameters as in :func:`certify_own`.
 
     With one local step a broadcast carries the noise of all clinics, ``z sqrt(V)``; with more,
-    the steps in between depend on the data and a broadcast is charged as an upload.
+    the steps in between depend on the data and a broadcast is charged as an upload. What ratings
+    cost (``ratings_mu``) is known to every adversary.
     """
     release, certificates = release_of(mechanism, units, exposures)
     certificates = {name: _sampled(item) for name, item in certificates.items()}
-    table = _by_pld(mechanism, len(units), exposures, mechanism.delta)
+    table = _by_pld(mechanism, len(units), exposures, mechanism.delta, ratings_mu)
     return {
         "nominal_epsilon": mechanism.epsilon,
         "delta": mechanism.delta,
@@ -120,7 +122,7 @@ def certify_dp_sgd(
         "certified_epsilon": table,
         "strict_delta": STRICT_DELTA,
         "certified_epsilon_at_strict_delta": _by_pld(
-            mechanism, len(units), exposures, STRICT_DELTA
+            mechanism, len(units), exposures, STRICT_DELTA, ratings_mu
         ),
         "accountant": "PLD of Poisson-sampled Gaussian sums (dp-accounting), rounded up",
         "opacus_epsilon": mechanism.opacus_epsilon(),
@@ -132,7 +134,7 @@ def certify_dp_sgd(
 
 
 def _by_pld(
-    mechanism: DPSGD, clinics: int, exposures: int, delta: float
+    mechanism: DPSGD, clinics: int, exposures: int, delta: float, ratings_mu: float
 ) -> dict[str, dict[str, float | None]]:
     heard = mechanism.release
     spread = sqrt(clinics) if mechanism.steps == 1 else 1.0
@@ -142,7 +144,7 @@ def _by_pld(
     table: dict[str, dict[str, float | None]] = {}
     for name, uploads in rounds.items():
         parts = _times(heard, uploads), _times(read, mechanism.rounds - uploads)
-        epsilon = epsilon_of_releases(0.0, parts, delta)
+        epsilon = epsilon_of_releases(ratings_mu, parts, delta)
         table[name] = {"claimed": epsilon, "proven": epsilon, "worst": epsilon}
     return table
 

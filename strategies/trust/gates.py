@@ -10,14 +10,16 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from strategies.trust.history import History
+from strategies.trust.pairs import Block, in_a_pair
 from strategies.trust.residuals import Residuals
 from strategies.trust.settings import BoolArray, FloatArray
 
 _COPIES_FROM, _REPLAY_FROM = 2, 3
+_FREEDOM = 25
+"""Up to here ``5 / sqrt(dof)`` is at least 1, which no correlation exceeds."""
 _LEAST = 1e-12
 
 
@@ -52,53 +54,34 @@ def twin_gate(history: History) -> BoolArray:
     nobody who has not seen an upload can make it look copied. No common direction is needed, so
     that copies can be left out before one is looked for.
     """
-    present = history.present
-    return _near(_scaled(history, slice(None)), present)
+    return _near(history, slice(None))
 
 
 def twins_of(history: History, place: int) -> BoolArray:
     """Return the same of one round, by its place in the history: once a copy, a copy for good."""
-    chosen = slice(place, place + 1)
-    return _near(_scaled(history, chosen), history.present[chosen])
+    return _near(history, slice(place, place + 1))
 
 
-def _scaled(history: History, rounds: slice) -> FloatArray:
-    noise = np.where(history.present[rounds], history.noise[rounds], 1.0)
-    found: FloatArray = history.uploads[rounds] / (noise * sqrt(2.0))[..., None]
-    return found
-
-
-def _near(scaled: FloatArray, present: BoolArray) -> BoolArray:
-    rounds, clinics, dimension = scaled.shape
-    product, energy, both = _pairs(scaled, present)
+def _near(history: History, rounds: slice) -> BoolArray:
+    present, clinics = history.present[rounds], history.sizes.size
+    here = np.flatnonzero(present.any(axis=0))
+    present = present[:, here]
+    noise = np.where(present, history.noise[rounds][:, here], 1.0)
+    scaled = history.uploads[rounds][:, here] / (noise * sqrt(2.0))[..., None]
     tail = 1e-6 / max(clinics * (clinics - 1) / 2, 1)
-    near = 0.5 * chdtri(dimension * np.maximum(np.arange(rounds + 1), 1), 1.0 - tail)
-    if both is None:
-        gap = energy[:, None] + (energy - near[rounds])  # all share all rounds
-        close = np.asarray(2.0 * product > gap)
-    else:
-        close = np.asarray((both > 0) & (energy + energy.T - 2.0 * product < near[both]))
-    np.fill_diagonal(close, val=False)
-    return np.asarray(close.any(axis=1))
+    count = np.maximum(np.arange(len(present) + 1), 1)
+    near = 0.5 * chdtri(history.dimension * count, 1.0 - tail)
 
+    def close(block: Block) -> BoolArray:
+        if block.both is None:  # all share all rounds
+            gap = block.one[:, None] + (block.other - near[-1])
+            return np.asarray(2.0 * block.product > gap)
+        apart = block.one + block.other - 2.0 * block.product
+        return np.asarray((block.both > 0) & (apart < near[block.both]))
 
-def _pairs(
-    values: FloatArray, present: BoolArray
-) -> tuple[FloatArray, FloatArray, NDArray[np.int64] | None]:
-    """Return, over the rounds of both, ``<x_i, x_j>``, ``||x_i||^2`` and how many there are.
-
-    Each has shape (V, V); where everybody is always present the energy is of shape (V,) and the
-    number of rounds, the same for all, None. The values are zero where a clinic is not present.
-    """
-    clinics = values.shape[1]
-    flat = values.transpose(1, 0, 2).reshape(clinics, -1)
-    # Sums that are only held against a threshold: here the order of BLAS does not matter.
-    product = flat @ flat.T
-    energy = np.add.reduce(values**2, axis=-1).T
-    if present.all():
-        return product, np.add.reduce(energy, axis=-1), None
-    here = present.T.astype(np.float64)
-    return product, energy @ here.T, np.rint(here @ here.T).astype(np.int64)
+    found = np.zeros(clinics, dtype=np.bool_)
+    found[here] = in_a_pair(scaled, present, close)
+    return found
 
 
 def copy_gate(found: Residuals) -> BoolArray:
@@ -107,19 +90,20 @@ def copy_gate(found: Residuals) -> BoolArray:
     Above ``max(.6, 5 / sqrt(dof))`` over the rounds in which both uploaded.
     """
     rounds, clinics, dimension = found.values.shape
-    if rounds < _COPIES_FROM or clinics < _COPIES_FROM:
+    if rounds < _COPIES_FROM or rounds * dimension <= _FREEDOM:
         return np.zeros(clinics, dtype=np.bool_)
-    product, energy, both = _pairs(found.values, found.counted)
-    if both is None:
-        length = np.sqrt(np.maximum(energy, _LEAST))
-        bound = max(0.6, 5.0 / sqrt(rounds * dimension)) * length
-        alike = np.asarray(product > length[:, None] * bound)
-    else:
-        length = np.sqrt(np.maximum(energy * energy.T, _LEAST))
-        bound = np.maximum(0.6, 5.0 / np.sqrt(np.maximum(both * dimension, 1)))
-        alike = np.asarray((product > bound * length) & (both >= _COPIES_FROM))
-    np.fill_diagonal(alike, val=False)
-    return np.asarray(alike.any(axis=1))
+
+    def alike(block: Block) -> BoolArray:
+        if block.both is None:
+            one, other = (np.sqrt(np.maximum(part, _LEAST)) for part in (block.one, block.other))
+            return np.asarray(block.product > one[:, None] * (bounds[-1] * other))
+        length = np.sqrt(np.maximum(block.one * block.other, _LEAST))
+        enough = block.both >= _COPIES_FROM
+        return np.asarray((block.product > bounds[block.both] * length) & enough)
+
+    freedom = np.maximum(np.arange(rounds + 1) * dimension, 1)
+    bounds = np.maximum(0.6, 5.0 / np.sqrt(freedom))
+    return in_a_pair(found.values, found.counted, alike)
 
 
 def replay_gate(found: Residuals, shards: FloatArray | float = 0.0) -> BoolArray:

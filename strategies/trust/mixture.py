@@ -58,7 +58,8 @@ def fit(evidence: Evidence, settings: TrustSettings) -> Fit:
             centres = _centres(posterior, direction, variance)
         # v = tau^2 + var M, which for equal clinics is tau^2 (1 + 1 / sum p)
         total = variance + 1.0 / _precision(posterior, variance)[:, None]
-        posterior, likelihood = posterior_of(centres, direction, total, settings)
+        posterior, rest = _posteriors(centres, direction, total, settings)
+    likelihood = _likelihood(rest, total, direction.shape[-1], settings)
     support = np.add.reduce(posterior, axis=-1)
     majority = support >= len(direction) / 2
     best = int(np.argmax(np.where(majority, likelihood, -np.inf) if majority.any() else support))
@@ -79,7 +80,9 @@ def _precision(posterior: FloatArray, variance: FloatArray) -> FloatArray:
 
 
 def _centres(posterior: FloatArray, direction: FloatArray, variance: FloatArray) -> FloatArray:
-    pulls = np.add.reduce((posterior / variance)[:, None, :] * direction.T, axis=-1)
+    # Clinic by clinic, in order, and with the clinics outermost, where numpy is fastest.
+    weights = np.ascontiguousarray((posterior / variance).T)
+    pulls = np.add.reduce(weights[:, :, None] * direction[:, None, :], axis=0)
     centres: FloatArray = pulls / _precision(posterior, variance)[:, None]
     return centres
 
@@ -103,6 +106,14 @@ def posterior_of(
     posterior : ndarray, shape (starts, V)
     likelihood : ndarray, shape (starts,)
     """
+    posterior, rest = _posteriors(centres, direction, variance, settings)
+    return posterior, _likelihood(rest, variance, direction.shape[-1], settings)
+
+
+def _posteriors(
+    centres: FloatArray, direction: FloatArray, variance: FloatArray, settings: TrustSettings
+) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
+    """Return the posteriors, and what the likelihood needs besides."""
     dimension = direction.shape[-1]
     other = (1.0 - settings.prior_honest) / 3.0
     own = np.add.reduce(direction * direction, axis=-1)
@@ -125,5 +136,16 @@ def posterior_of(
     honest = np.exp(-top)
     total = honest + np.add.reduce(np.exp(against - top), axis=0)
     posterior: FloatArray = honest / total
+    return posterior, (near + top, total)
+
+
+def _likelihood(
+    rest: tuple[FloatArray, FloatArray],
+    variance: FloatArray,
+    dimension: int,
+    settings: TrustSettings,
+) -> FloatArray:
+    largest, total = rest
     constant = log(settings.prior_honest) - 0.5 * dimension * np.log(variance)
-    return posterior, np.add.reduce(near + top + np.log(total) + constant, axis=-1)
+    found: FloatArray = np.add.reduce(largest + np.log(total) + constant, axis=-1)
+    return found

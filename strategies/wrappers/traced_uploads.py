@@ -7,6 +7,7 @@ as it hides a record: docs/trust.md measures what is left.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
@@ -15,6 +16,7 @@ from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
 from strategies.wrappers.base import StrategyWrapper
+from strategies.wrappers.market_messages import Name
 from strategies.wrappers.protocol import MODEL
 from strategies.wrappers.ratings import rating_of
 from strategies.wrappers.traceable import Delivered, nothing_delivered
@@ -32,11 +34,15 @@ class TracedUploads(StrategyWrapper):
         Any Flower strategy, wrapped or not.
     slices : int
         K, classes of records that are rated apart.
+    name : callable
+        Lasting name of a node, under which its ratings are told of.
     """
 
-    def __init__(self, inner: Strategy, slices: int) -> None:
+    def __init__(self, inner: Strategy, slices: int, name: Name = str) -> None:
         super().__init__(inner)
         self.slices = slices
+        self.name = name
+        self.ratings: dict[int, tuple[int, int]] = {}
         self._broadcast: NDArray[np.float64] = np.zeros(0)
         self._delivered = nothing_delivered(slices)
 
@@ -64,9 +70,14 @@ class TracedUploads(StrategyWrapper):
         self, server_round: int, replies: Iterable[Message]
     ) -> MetricRecord | None:
         """Count the ratings; averaged they would mean nothing."""
-        found = [rating for rating in map(rating_of, replies) if rating is not None]
-        complaints = sum(complained.bit_count() for _, complained in found)
-        return MetricRecord({"rated": len(found), "complaints": complaints})
+        found = {reply.metadata.src_node_id: rating_of(reply) for reply in replies}
+        self.ratings = {node: rating for node, rating in found.items() if rating is not None}
+        complaints = sum(complained.bit_count() for _, complained in self.ratings.values())
+        return MetricRecord({"rated": len(self.ratings), "complaints": complaints})
+
+    def round_details(self) -> dict[str, Any]:
+        """Return who rated how in the last round: slices visited and complained of, as bits."""
+        return {"ratings": {self.name(node): list(bits) for node, bits in self.ratings.items()}}
 
     def delivered(self) -> Delivered:
         """Return who is behind the model of the last round."""

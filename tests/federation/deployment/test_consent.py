@@ -130,3 +130,43 @@ def test_only_listed_code_runs(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="bundle cdcdcdcdcdcd is not on this client's list"):
         own.to_bundle("cd" * 32)
     Consent(Policy(), (), tmp_path / "spent.db").to_bundle("cd" * 32)
+
+
+RATED = RUN.changed(
+    selection="reputation", detector="algorithm1", ratings="noised", rating_epsilon=2.0
+)
+
+
+def test_noised_ratings_count_towards_the_limit_on_epsilon_in_all(tmp_path: Path) -> None:
+    limit = spent_epsilon(RATED, 27, 1.0, 1, 1e-5, 2) * 1.0001
+    own = consent(tmp_path, max_epsilon_total=limit, max_uploads=1)
+    own.to_request(*asked(RATED, 1))
+    for number in (1, 2):
+        own.to_request(*asked(RATED, number, kind="evaluate"))
+        own.to_request(*asked(RATED, number, kind="evaluate"))  # again, and free
+    with pytest.raises(Refused, match="would bring epsilon"):
+        own.to_request(*asked(RATED, 3, kind="evaluate"))
+
+
+def test_ratings_are_no_uploads(tmp_path: Path) -> None:
+    own = consent(tmp_path, max_uploads=1)
+    own.to_request(*asked(RATED, 1, kind="evaluate"))
+    own.to_request(*asked(RATED, 1))
+    own.to_request(*asked(RATED, 2, kind="evaluate"))
+
+
+def test_a_policy_may_allow_no_noised_ratings_and_uploads_all_the_same(tmp_path: Path) -> None:
+    own = consent(tmp_path, ratings=("public",))
+    with pytest.raises(Refused, match="noised ratings are not among public"):
+        own.to_request(*asked(RATED, 1, kind="evaluate"))
+    own.to_request(*asked(RATED, 1))
+    own.to_request(*asked(RATED.changed(ratings="public", rating_epsilon=1.0), 1, kind="evaluate"))
+    own.to_request(*asked(RUN, 1, kind="evaluate"))
+
+
+def test_epsilon_of_one_rating_is_held_to_its_limit(tmp_path: Path) -> None:
+    one = spent_epsilon(RATED, 27, 1.0, 0, 1e-5, 1)
+    request = asked(RATED, 1, kind="evaluate")
+    consent(tmp_path, max_epsilon_per_round=1.001 * one).to_request(*request)
+    with pytest.raises(Refused, match="of one rating is more than"):
+        consent(tmp_path, max_epsilon_per_round=0.999 * one).to_request(*request)

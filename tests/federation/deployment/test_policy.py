@@ -16,6 +16,7 @@ max-epsilon-per-round = 0.5
 max-epsilon-total = 2
 delta = 1e-6
 max-uploads = 40
+ratings = ["public"]
 
 [run]
 tasks = ["bcwd"]
@@ -36,6 +37,7 @@ def test_a_whole_policy_is_read(tmp_path: Path) -> None:
         max_epsilon_total=2.0,
         delta=1e-6,
         max_uploads=40,
+        ratings=("public",),
         tasks=("bcwd",),
         max_rounds=20,
         max_seconds=30.0,
