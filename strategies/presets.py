@@ -15,7 +15,7 @@ from strategies.market_presets import (
 from strategies.secure_settings import SHARED_NOISE
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
-from strategies.trust_presets import selecting_defaults
+from strategies.trust_presets import selecting_defaults, selling_objects
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "global-dp": (
@@ -171,9 +171,11 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     privacy = overrides.get("privacy", named.get("privacy"))
     by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
     values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
-    values |= selecting_defaults(strategy, overrides, MECHANISMS)
+    # How clinics of CARRADA's learning task train without noise is its own (learning_values).
+    own = selecting_defaults(strategy, overrides, {} if world == "learn" else MECHANISMS)
+    values |= own
     if world == "learn":
-        values |= learning_values(str(privacy))
+        values |= learning_values(str(privacy)) | selling_objects(own)
     values |= CALIBRATIONS[preset] if preset else {}
     values |= named
     values |= overrides
