@@ -9,7 +9,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from strategies.market_settings import AUTO, MARKET_CHANNELS
-from strategies.setting_fields import SettingsError, flag, setting
+from strategies.setting_fields import MOST_ROUNDS, SettingsError, flag, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -52,6 +52,7 @@ class TrustFields:
         GROUP,
         "uploads that a clinic's epsilon is spread over, none beyond; 0 is rounds",
         minimum=0,
+        maximum=MOST_ROUNDS,
     )
 
 
@@ -153,6 +154,19 @@ def cost_range(settings: "Settings") -> tuple[float, float]:
 def upload_channels(settings: "Settings", dimension: int) -> int:
     """Return the channels that a model of d numbers of 64 bits takes: ``ceil(64 d / (r slot))``."""
     return max(1, ceil(64 * dimension / (settings.channel_rate * settings.slot)))
+
+
+def largest_cohort(settings: "Settings", dimension: int) -> int:
+    """Return how many clinics a round can ask at most, once it is not open to all.
+
+    An auction buys what fits into its channels; selection by ratings may take the best alone.
+    """
+    cohort = settings.clients
+    if settings.auction != "none" and settings.channels:
+        cohort = min(cohort, settings.channels // upload_channels(settings, dimension))
+    if settings.rates_slices and settings.top_k:
+        cohort = min(cohort, settings.top_k)
+    return cohort
 
 
 def _refuse_idle(settings: "Settings", names: tuple[str, ...], needed: str) -> None:
