@@ -28,6 +28,11 @@ from strategies.wrappers.protocol import UPLOAD_NUMBER
 Source = Callable[[Clinic], NoiseSource]
 
 
+MAX_FLIPPED = 64
+_FLIPPED: dict[int, tuple[Clinic, Clinic]] = {}
+"""Shards with their labels turned round, by the shard itself: the same in every round."""
+
+
 class Constant:
     """Draws that are all the same: 0 leaves the noise out, 1 shows its standard deviation."""
 
@@ -105,7 +110,13 @@ class Round:
 
 def flipped(clinic: Clinic) -> Clinic:
     """Return the same shard with every label turned round."""
-    return replace(clinic, labels=-clinic.labels, signed=-clinic.signed, units=-clinic.units)
+    known = _FLIPPED.get(id(clinic))
+    if known is None or known[0] is not clinic:
+        if len(_FLIPPED) >= MAX_FLIPPED:
+            _FLIPPED.clear()
+        other = replace(clinic, labels=-clinic.labels, signed=-clinic.signed, units=-clinic.units)
+        known = _FLIPPED[id(clinic)] = (clinic, other)
+    return known[1]
 
 
 def sight_of(
@@ -135,7 +146,7 @@ def sight_of(
         honest=honest,
         poisoned=_directions([flipped(clinic) for clinic in clinics], now, weights, _nothing),
         noise=noised - honest,
-        noise_std=_noise_stds(clinics, now, weights, noised - honest),
+        noise_std=_noise_stds(clinics, now, weights, honest, noised - honest),
         others=noised,
         course=course,
         past=np.empty((0, *honest.shape)),
@@ -162,7 +173,11 @@ def _directions(
 
 
 def _noise_stds(
-    clinics: Sequence[Clinic], now: Round, weights: FloatArray, noise: FloatArray
+    clinics: Sequence[Clinic],
+    now: Round,
+    weights: FloatArray,
+    honest: FloatArray,
+    noise: FloatArray,
 ) -> FloatArray:
     """Return the standard deviation of each direction's noise, shape (f,)."""
     if not now.settings.private:
@@ -172,5 +187,5 @@ def _noise_stds(
         stds = np.sqrt(np.mean(noise**2, axis=1))
         return stds
     ones = _directions(clinics, now, weights, _one)
-    stds = np.mean(ones - _directions(clinics, now, weights, _nothing), axis=1)
+    stds = np.mean(ones - honest, axis=1)
     return stds

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from strategies.attack_settings import count_attackers
 from strategies.settings import Settings, byzantine_limit
+from strategies.trust_settings import largest_cohort
 from strategies.wrappers.byzantine import BYZANTINE
 
 MOST_NAMED = 12
@@ -60,6 +61,25 @@ def print_attack(console: Console, entry: Mapping[str, Any], byzantine: int = 0)
         console.print(f"  and {len(unused) - MOST_NAMED} more in result.json")
 
 
+def _cohort_lines(settings: Settings) -> list[str]:
+    """Return what f is possible where a round asks fewer than all; it is lowered there."""
+    from strategies.learning.task import dimension_of, table_of
+
+    cohort = largest_cohort(settings, dimension_of(table_of(settings), settings))
+    if cohort == settings.clients:
+        return []
+    open_to_all = settings.auction != "none" and settings.selection != "none"
+    after = " after the first, which is open to all," if open_to_all else ""
+    limit = byzantine_limit(settings.aggregation, cohort) or 0
+    if limit < 0:
+        return [
+            f"{settings.aggregation}: a round{after} asks at most {cohort} clinics and merges "
+            "nothing of fewer than 3 replies; raise --channels or --top-k"
+        ]
+    told = "" if settings.byzantine <= limit else ", to which it is lowered"
+    return [f"a round{after} asks at most {cohort} clinics: f at most {limit} there{told}"]
+
+
 def start_lines(settings: Settings) -> list[str]:
     """Return what is worth knowing before a run starts: Krum's f, and attackers beyond it."""
     limit = byzantine_limit(settings.aggregation, settings.clients)
@@ -70,6 +90,7 @@ def start_lines(settings: Settings) -> list[str]:
         f"{settings.aggregation}: f = {settings.byzantine} set, at most {limit} possible with "
         f"{settings.clients} clinics ({factor} f + 3 replies needed)"
     ]
+    lines += _cohort_lines(settings)
     hostile = count_attackers(settings)
     if hostile > settings.byzantine:
         lines.append(

@@ -11,11 +11,24 @@ from federation.console import share_bar
 from federation.flags import UsageError, given
 from federation.results import to_json, write_text
 from federation.trust_figures import NOBODY, accuracy_of, draw_heat_map
-from federation.trust_table import LEVELS, TABLE_RULES, attacks_of, grid, run_grid, summary_of
+from federation.trust_round_figures import draw_rounds, level_name
+from federation.trust_rounds import over_rounds, read_rounds
+from federation.trust_table import (
+    LEVELS,
+    ROUNDS,
+    RULES,
+    TABLE_RULES,
+    Row,
+    attacks_of,
+    grid,
+    run_grid,
+    summary_of,
+)
 
 FIRST_SEED = 1000
 """Seeds from here on were never used to choose a constant of the detector."""
 RUNS = "runs.csv"
+SELECTING = [rule for rule in RULES if rule.startswith(("reputation", "trusted"))]
 _GONE_THROUGH = (
     "privacy",
     "aggregation",
@@ -65,12 +78,29 @@ def reproduce_trust(options: argparse.Namespace) -> int:
     result: dict[str, Any] = {"settings": overrides, "seeds": list(seeds), "summary": summary}
     title = f"{_hostile(overrides)}, mean over {len(seeds)} seeds; 50 % or less is dark"
     picture = draw_heat_map(summary, out / "trust-under-attack.png", title)
-    result["figures"] = [str(picture)]
+    pictures = [picture, *draw_over_rounds(rows, out, overrides)]
+    result["figures"] = [str(path) for path in pictures]
     write_text(out / "result.json", to_json(result))
     table = table_of(summary)
     write_text(out / "table.md", table)
-    print_result(options, result, partial(_say, table, [out / "result.json", out / RUNS, picture]))
+    print_result(
+        options, result, partial(_say, table, [out / "result.json", out / RUNS, *pictures])
+    )
     return 0
+
+
+def draw_over_rounds(rows: Sequence[Row], out: Path, overrides: Mapping[str, Any]) -> list[Path]:
+    """Draw the rates over rounds of each rule that selects, a picture for each level of privacy."""
+    kept = [(row.rule, row.level, row.attack, row.seed) for row in rows if row.rule in SELECTING]
+    rates = over_rounds(read_rounds(out / ROUNDS, kept))
+    return [
+        draw_rounds(
+            {attack: found for (r, v, attack), found in rates.items() if (r, v) == (rule, level)},
+            out / f"rounds-{rule.replace('+', '-')}-{level}.png",
+            f"{rule}, {level_name(level)}; {_hostile(overrides)}",
+        )
+        for rule, level in dict.fromkeys(cell[:2] for cell in rates)
+    ]
 
 
 def _hostile(overrides: Mapping[str, Any]) -> str:

@@ -7,16 +7,22 @@ Each number is a run of the real federation: messages, checked replies, wrappers
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from math import nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
 from federation.parallel import map_parallel
 from federation.runner import run_one
 from federation.statistics import summarise
+from federation.trust_rounds import (
+    RoundRow,
+    append_rounds,
+    malicious_share,
+    rounds_of,
+    shut_out,
+)
 from server.errors import RunFailed
 from server.federation import FederatedRun
-from server.loop import RoundRecord
 from strategies.attack_settings import count_attackers
 from strategies.presets import MECHANISMS, compose
 from strategies.rating_settings import RatingFields
@@ -38,6 +44,7 @@ _OWN: Mapping[str, Mapping[str, Any]] = {
 }
 RULES = tuple(_OWN)
 TABLE_RULES = RULES[:-1]
+ROUNDS = "rounds.csv"
 LAST = 5
 """Rounds at the end over which the share of malicious winners is taken."""
 
@@ -56,8 +63,8 @@ class Row:
         Shares of honest clinics and of attackers that are not trusted in the last round; NaN where
         everybody takes part.
     malicious : float
-        Share of attackers in the merge, by weight, of an auction among the winners, in the last
-        five rounds with any.
+        Share of attackers in the merge, by weight, of an auction among the winners, over those of
+        the last five rounds that merged anything.
     """
 
     rule: str
@@ -162,42 +169,23 @@ def _epsilon(text: str) -> float:
         ) from None
 
 
-def run_task(task: Task) -> Row:
+def run_task(task: Task) -> tuple[Row, list[RoundRow]]:
     """Make one run."""
     key = (task.rule, task.level, task.attack, task.settings.seed)
     try:
         run = run_one(task.settings)
     except RunFailed:
-        return Row(*key, nan, nan, nan, nan)
-    return Row(*key, float(run.final["accuracy"]), *rates(run))
+        return Row(*key, nan, nan, nan, nan), []
+    return Row(*key, float(run.final["accuracy"]), *rates(run)), rounds_of(key, run)
 
 
 def rates(run: FederatedRun) -> tuple[float, float, float]:
     """Return honest out, attackers found, and the malicious share at the end; see :class:`Row`."""
     hostile = set(run.attackers)
-    last = run.rounds[-1].trust
-    out = found = nan
-    if last:
-        theta = run.settings.theta - 1e-9
-        shut = {name for name, value in last["reputations"].items() if value < theta}
-        honest = set(last["reputations"]) - hostile
-        out = len(shut & honest) / max(len(honest), 1)
-        found = len(shut & hostile) / len(hostile) if hostile else nan
-    weights = [_weights(record) for record in run.rounds[1:]][-LAST:]
-    shares = [
-        sum(weight for name, weight in each.items() if name in hostile) / sum(each.values())
-        for each in weights
-        if sum(each.values())
-    ]
-    return out, found, sum(shares) / len(shares) if shares else nan
-
-
-def _weights(record: RoundRecord) -> dict[str, float]:
-    """Return what each clinic weighed in a round: in an auction every winner alike."""
-    if "promised" in record.details:
-        return dict.fromkeys(record.details["promised"], 1.0)
-    honest = record.details.get("honest", {})
-    return {name: size * honest.get(name, 1.0) for name, size in record.sizes.items()}
+    found, out = shut_out(run.rounds[-1], hostile, run.settings.theta)
+    shares = [malicious_share(record, hostile) for record in run.rounds[1:]][-LAST:]
+    merged = [share for share in shares if not isnan(share)]
+    return out, found, sum(merged) / len(merged) if merged else nan
 
 
 def run_grid(
@@ -206,7 +194,10 @@ def run_grid(
     workers: int | None,
     progress: Callable[[float], None],
 ) -> list[Row]:
-    """Make all runs that are not in the CSV file yet, append each as it comes, return all."""
+    """Make all runs that are not in the CSV file yet, append each as it comes, return all.
+
+    The rounds of each go before it into ``ROUNDS`` beside that file.
+    """
     kept = read_rows(path)
     wanted = {(t.rule, t.level, t.attack, t.settings.seed) for t in tasks}
     left = [t for t in tasks if (t.rule, t.level, t.attack, t.settings.seed) not in kept]
@@ -215,7 +206,9 @@ def run_grid(
         if not kept and not path.stat().st_size:
             writer.writeheader()
 
-        def keep(row: Row) -> None:
+        def keep(made: tuple[Row, list[RoundRow]]) -> None:
+            row, rounds = made
+            append_rounds(rounds, path.with_name(ROUNDS))
             kept[row.rule, row.level, row.attack, row.seed] = row
             writer.writerow(asdict(row))
             file.flush()

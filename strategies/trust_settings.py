@@ -155,6 +155,19 @@ def upload_channels(settings: "Settings", dimension: int) -> int:
     return max(1, ceil(64 * dimension / (settings.channel_rate * settings.slot)))
 
 
+def largest_cohort(settings: "Settings", dimension: int) -> int:
+    """Return how many clinics a round can ask at most, once it is not open to all.
+
+    An auction buys what fits into its channels; selection by ratings may take the best alone.
+    """
+    cohort = settings.clients
+    if settings.auction != "none" and settings.channels:
+        cohort = min(cohort, settings.channels // upload_channels(settings, dimension))
+    if settings.rates_slices and settings.top_k:
+        cohort = min(cohort, settings.top_k)
+    return cohort
+
+
 def _refuse_idle(settings: "Settings", names: tuple[str, ...], needed: str) -> None:
     for name in names:
         if getattr(settings, name) != getattr(type(settings), name):

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from federation.attack_console import attack_line, lowered_line, print_attack, start_lines
+from federation.runner import run_one
+from strategies.presets import compose
+from strategies.settings import byzantine_limit
+from strategies.trust_settings import largest_cohort
 from tests.peers import settings_of
 
 
@@ -46,6 +51,57 @@ def test_what_f_is_possible_is_said_at_the_start() -> None:
         "bulyan: f = 4 set, at most 4 possible with 20 clinics (4 f + 3 replies needed)"
     ]
     assert start_lines(settings_of("fedavg")) == []
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "byzantine", "changes", "said"),
+    [
+        (
+            "krum",
+            6,
+            {},
+            "a round after the first, which is open to all, asks at most 8 clinics: f at most 2 there, to which it is lowered",
+        ),
+        (
+            "krum",
+            2,
+            {},
+            "a round after the first, which is open to all, asks at most 8 clinics: f at most 2 there",
+        ),
+        (
+            "bulyan",
+            4,
+            {"selection": "none"},
+            "a round asks at most 8 clinics: f at most 1 there, to which it is lowered",
+        ),
+        (
+            "multikrum",
+            1,
+            {"channels": 2},
+            "multikrum: a round after the first, which is open to all, asks at most 2 clinics and merges nothing of fewer than 3 replies; raise --channels or --top-k",
+        ),
+        (
+            "krum",
+            1,
+            {"auction": "none", "detector": "algorithm1", "top_k": 7},
+            "a round asks at most 7 clinics: f at most 2 there",
+        ),
+    ],
+)
+def test_what_f_an_auctions_cohort_allows_is_said_and_held_to(
+    aggregation: str, byzantine: int, changes: dict[str, Any], said: str
+) -> None:
+    values = {"aggregation": aggregation, "byzantine": byzantine, **changes}
+    settings = compose("trusted", values)
+    assert start_lines(settings)[1] == said
+    run = run_one(settings.changed(rounds=3, uploads=min(settings.uploads, 3)))
+    cohort = largest_cohort(settings, 10)
+    for record in run.rounds[2:]:
+        assert len(record.uploaded) <= cohort
+        if record.sizes:
+            f = record.metrics["byzantine"]
+            assert f == min(byzantine, byzantine_limit(aggregation, len(record.uploaded)))
+    assert all(not record.sizes for record in run.rounds[2:]) == (cohort < 3)
 
 
 def test_a_lowered_f_is_said_at_the_end() -> None:
