@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 
 from federation.flags import Help, Parser, UsageError, add_settings, fail
 from federation.live.view import add_live_flags, add_port
@@ -79,6 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and words[0] in ("--help", "-h", "help"):
         sys.stdout.write(INTRODUCTION.format(prog=PROGRAM))
         return 0
+    for stream in (sys.stdout, sys.stderr):  # a file name may be no UTF-8, a terminal may not be
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if words == ["--version"]:
         sys.stdout.write(_versions())
         return 0

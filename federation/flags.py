@@ -16,6 +16,7 @@ from strategies.presets import CALIBRATIONS, STRATEGIES, compose, default_strate
 from strategies.settings import Settings, SettingsError, default_of, flag
 
 MAX_CONFIG_BYTES = 1 << 20
+MAX_LINE = 4000
 NOT_FLAGS = ("strategy",)
 _METAVARS = {
     "data": "FILE",
@@ -195,9 +196,14 @@ def settings_rows() -> list[dict[str, str]]:
 
 def fail(message: str, code: int = 2) -> int:
     """Print one line on standard error and return the exit code."""
-    line = " ".join(str(message).split())
-    sys.stderr.write(f"error: {line}\n")
+    sys.stderr.write(f"error: {one_line(message)}\n")
     return code
+
+
+def one_line(text: object) -> str:
+    """Return a text of anybody's as one line for a terminal: bounded, nothing that steers it."""
+    line = " ".join(str(text)[:MAX_LINE].split())
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
 
 
 def _field(name: str) -> Field[Any]:
@@ -226,7 +232,9 @@ def _bounds(item: Field[Any]) -> str:
     parts = []
     if meta["minimum"] is not None:
         parts.append(f"at least {meta['minimum']:g}")
-    if meta["above"] is not None:
+    if meta["maximum"] is not None:
+        parts.append(f"at most {meta['maximum']:g}")
+    if meta["above"] is not None and (meta["minimum"] is None or meta["minimum"] <= meta["above"]):
         parts.append(f"above {meta['above']:g}")
     if meta["below"] is not None:
         parts.append(f"below {meta['below']:g}")

@@ -138,7 +138,9 @@ def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old text or the new one, never half of it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(
+            handle, "w", encoding="utf-8", errors="backslashreplace", newline=""
+        ) as stream:
             stream.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)

@@ -98,8 +98,9 @@ class CheckedGrid(Grid):
 
     def note_abandoned(self, reason: str) -> None:
         """Record that a strategy gave up this round, and why."""
-        self.verdicts.append(Verdict("server", "train", "abandoned", reason[:MAX_REASON]))
-        log(WARNING, "round abandoned: %s", reason)
+        clean = _printable(reason)
+        self.verdicts.append(Verdict("server", "train", "abandoned", clean))
+        log(WARNING, "round abandoned: %s", clean)
 
     @property
     def answered_twice(self) -> str | None:
@@ -270,7 +271,7 @@ class CheckedGrid(Grid):
 
     def _note(self, identity: str, request: Message, verdict: str, reason: str) -> None:
         kind = request.metadata.message_type
-        clean = "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
+        clean = _printable(reason)
         self.verdicts.append(Verdict(identity, kind, verdict, clean))
         log(WARNING, "%s: %s reply %s: %s", identity, kind, verdict, clean)
 
@@ -301,6 +302,11 @@ class CheckedGrid(Grid):
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Refuse: only :meth:`send_and_receive` can judge what comes back."""
         raise NotImplementedError("use send_and_receive: replies are judged there")
+
+
+def _printable(reason: str) -> str:
+    """Return what a peer said as it may be logged: short, one line, nothing for a terminal."""
+    return "".join(c if c.isprintable() else " " for c in reason[:MAX_REASON])
 
 
 def _refusal(content: RecordDict) -> str | None:

@@ -1,7 +1,8 @@
 """A run's progress and result as framed lines in its log: how they reach who sent the run.
 
 Flower keeps a server app's result in memory and gives the submitter nothing but its log. A frame
-is one line, ``@federation KIND PART/PARTS DIGEST BASE64``; what is larger goes in parts.
+is one line, ``@federation KIND PART/PARTS DIGEST BASE64``; what is larger goes in parts. It begins
+its line: further in, it is something that somebody said and that was logged, a client for instance.
 """
 
 import base64
@@ -76,7 +77,7 @@ class FrameReader:
         if len(self._rest) > MAX_BYTES:
             raise FrameError("a line of the run's log does not end")
         for line in lines:
-            found = _FRAME.search(line)
+            found = _FRAME.fullmatch(line.rstrip("\r"))
             if found is None:
                 self.on_line(line)
             else:

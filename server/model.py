@@ -1,9 +1,11 @@
 """The trained model on disk: weights as .npz, and a JSON card that says what they are."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,23 @@ import numpy as np
 from flwr.app import Array
 from numpy.typing import NDArray
 
+from datasets.errors import DataError
+from datasets.files import read_bytes, read_text
 from server.replies import read_vector
 from strategies.learning.features import FeatureMap
 from strategies.learning.one_versus_rest import BINARY
 from strategies.wrappers.vectors import NUMPY, npy_header
 
 WEIGHTS_FILE, CARD_FILE = "model.npz", "model.json"
+CARD_HASH = "card_sha256"
 MAX_MODEL_BYTES = 64 * 2**20
+
+
+_UNREADABLE = (
+    OSError, ValueError, KeyError, BadZipFile, EOFError, RecursionError, NotImplementedError,
+    RuntimeError, zlib.error,
+)  # fmt: skip
+"""What JSON, a zip archive and its members may raise when somebody made them up."""
 
 
 class ModelError(ValueError):
@@ -31,10 +43,18 @@ def weights_sha256(weights: NDArray[np.float64]) -> str:
     return sha256(np.ascontiguousarray(weights, dtype="<f8").tobytes()).hexdigest()
 
 
+def card_sha256(card: Mapping[str, Any]) -> str:
+    """Return the hash of all that a card says but this hash: features and classes among it."""
+    said = {key: value for key, value in card.items() if key != CARD_HASH}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256(text.encode()).hexdigest()
+
+
 def save_model(directory: Path, weights: NDArray[np.float64], card: Mapping[str, Any]) -> None:
     """Write ``model.npz`` and ``model.json`` into an existing directory."""
     np.savez(directory / WEIGHTS_FILE, weights=np.asarray(weights, dtype=np.float64))
     full = {**card, "weights_sha256": weights_sha256(weights)}
+    full[CARD_HASH] = card_sha256(full)
     (directory / CARD_FILE).write_text(json.dumps(full, indent=2, allow_nan=False) + "\n")
 
 
@@ -44,11 +64,11 @@ def load_model(directory: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
     Raises
     ------
     ModelError
-        When a file is missing, unreadable, too large, or does not match the card's hash.
+        When a file is missing, unreadable, too large, or does not match the card's hashes.
     """
     try:
-        card = json.loads(_bounded(directory / CARD_FILE).read_text())
-        with ZipFile(_bounded(directory / WEIGHTS_FILE)) as archive:
+        card = json.loads(read_text(directory / CARD_FILE, MAX_MODEL_BYTES))
+        with ZipFile(BytesIO(read_bytes(directory / WEIGHTS_FILE, MAX_MODEL_BYTES))) as archive:
             if archive.getinfo("weights.npy").file_size > MAX_MODEL_BYTES:
                 raise ModelError(f"{directory / WEIGHTS_FILE}: too large for a model")
             data = archive.read("weights.npy")
@@ -56,7 +76,11 @@ def load_model(directory: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
         weights = read_vector(Array("float64", (count,), NUMPY, data), count)
     except ModelError:
         raise
-    except (OSError, ValueError, KeyError, BadZipFile, EOFError, RecursionError) as fault:
+    except DataError as fault:
+        raise ModelError(
+            f"{directory} holds no usable model ({fault}); name the --out of a run"
+        ) from fault
+    except _UNREADABLE as fault:
         raise ModelError(
             f"{directory} holds no usable model ({_short(fault)}); name the --out of a run"
         ) from fault
@@ -66,13 +90,12 @@ def load_model(directory: Path) -> tuple[NDArray[np.float64], dict[str, Any]]:
         raise ModelError(
             f"{directory / WEIGHTS_FILE} does not match its card {CARD_FILE}: not used"
         )
+    if card.get(CARD_HASH) != card_sha256(card):
+        raise ModelError(
+            f"{directory / CARD_FILE} was altered, or is of an earlier version of this program "
+            f"(its {CARD_HASH} does not fit): not used; run again"
+        )
     return weights, card
-
-
-def _bounded(path: Path) -> Path:
-    if path.stat().st_size > MAX_MODEL_BYTES:
-        raise ModelError(f"{path}: too large for a model")
-    return path
 
 
 @dataclass(frozen=True)

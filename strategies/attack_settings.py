@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from strategies.market_settings import ATTACKS as MARKET_ATTACKS
 from strategies.randomness import Purpose, generator
-from strategies.setting_fields import SettingsError, flag, nearest, setting
+from strategies.setting_fields import MOST_CLIENTS, SettingsError, flag, nearest, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -88,7 +88,11 @@ class AttackFields:
         "stale, tamper, mitm, hide, move, insert or reclass",
     )
     attackers: float = setting(
-        0.3, GROUP, "hostile clinics: their share below 1, from 1 on their number", minimum=0.0
+        0.3,
+        GROUP,
+        "hostile clinics: their share below 1, from 1 on their number",
+        minimum=0.0,
+        maximum=MOST_CLIENTS,
     )
     attack_schedule: str = setting(
         ALWAYS,

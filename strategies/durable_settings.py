@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from strategies.setting_fields import setting
+from strategies.setting_fields import LONGEST_WAIT, setting
 
 GROUP = "separate machines"
 
@@ -19,8 +19,16 @@ class DurableFields:
         choices=("auto", "on", "off"),
     )
     node_wait: float = setting(
-        60.0, GROUP, "seconds to wait for clients to appear before a run", above=0.0
+        60.0,
+        GROUP,
+        "seconds to wait for clients to appear before a run",
+        above=0.0,
+        maximum=LONGEST_WAIT,
     )
     round_timeout: float = setting(
-        600.0, GROUP, "seconds a client may take to answer; then the round goes on", above=0.0
+        600.0,
+        GROUP,
+        "seconds a client may take to answer; then the round goes on",
+        above=0.0,
+        maximum=LONGEST_WAIT,
     )

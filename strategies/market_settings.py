@@ -7,7 +7,14 @@ where each default comes from.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from strategies.setting_fields import SettingsError, setting
+from strategies.setting_fields import (
+    LARGEST,
+    MOST_CLIENTS,
+    MOST_CREDITS,
+    MOST_ROUNDS,
+    SettingsError,
+    setting,
+)
 
 if TYPE_CHECKING:
     from strategies.market import MarketSettings
@@ -39,9 +46,15 @@ class MarketFields:
         "synthetic: values, costs, sizes and coverage drawn; payload: from CARRADA deliveries",
         choices=MARKETS,
     )
-    users: int = setting(20, GROUP, "number of users M that rate the twin", minimum=1)
+    users: int = setting(
+        20, GROUP, "number of users M that rate the twin", minimum=1, maximum=MOST_CLIENTS
+    )
     episode_length: int = setting(
-        50, GROUP, "rounds of one episode: one scene, one decision of a type-3 device", minimum=1
+        50,
+        GROUP,
+        "rounds of one episode: one scene, one decision of a type-3 device",
+        minimum=1,
+        maximum=MOST_ROUNDS,
     )
     cubes: str = setting(
         "2x2x2", GROUP, "slices of the twin along range x azimuth x Doppler, or their number K"
@@ -51,12 +64,21 @@ class MarketFields:
         GROUP,
         "B, channels on offer in a round; 0: 20 on a market, enough for every clinic among clinics",
         minimum=0,
+        maximum=MOST_CLIENTS,
     )
     cover: float = setting(
-        0.3, GROUP, "probability that a device covers a cube in a round", minimum=0.0
+        0.3,
+        GROUP,
+        "probability that a device covers a cube in a round",
+        minimum=0.0,
+        maximum=1.0,
     )
     visit: float = setting(
-        0.5, GROUP, "probability that a user visits a cube in a round", minimum=0.0
+        0.5,
+        GROUP,
+        "probability that a user visits a cube in a round",
+        minimum=0.0,
+        maximum=1.0,
     )
     selection: str = setting(
         AUTO,
@@ -72,14 +94,28 @@ class MarketFields:
         0.4, GROUP, "omega_1, weight of a positive; omega_2 is 1 - omega_1", above=0.0, below=1.0
     )
     alpha: float = setting(
-        0.5, GROUP, "base rate: what uncertainty counts for, a newcomer's reputation", minimum=0.0
+        0.5,
+        GROUP,
+        "base rate: what uncertainty counts for, a newcomer's reputation",
+        minimum=0.0,
+        maximum=1.0,
     )
     theta: float = setting(
-        0.5, GROUP, "devices with a reputation of at least theta are trusted", minimum=0.0
+        0.5,
+        GROUP,
+        "devices with a reputation of at least theta are trusted",
+        minimum=0.0,
+        maximum=1.0,
     )
-    window: int = setting(50, GROUP, "Y, rounds of evidence remembered", minimum=1)
+    window: int = setting(
+        50, GROUP, "Y, rounds of evidence remembered", minimum=1, maximum=MOST_ROUNDS
+    )
     top_k: int = setting(
-        0, GROUP, "only the best so many of the trusted are asked; 0 is all", minimum=0
+        0,
+        GROUP,
+        "only the best so many of the trusted are asked; 0 is all",
+        minimum=0,
+        maximum=MOST_CLIENTS,
     )
     pair_rule: str = setting(
         "reputation",
@@ -101,22 +137,33 @@ class MarketFields:
         choices=("none", "reputation"),
     )
     reserve: int = setting(
-        0, GROUP, "most that is paid for a delivery, micro-credits; 0 is no limit", minimum=0
+        0,
+        GROUP,
+        "most that is paid for a delivery, micro-credits; 0 is no limit",
+        minimum=0,
+        maximum=MOST_CREDITS,
     )
     budget: int = setting(
         0,
         GROUP,
         "most that a round may spend, micro-credits; 0 is no limit; not truthful",
         minimum=0,
+        maximum=MOST_CREDITS,
     )
     types: str = setting("", GROUP, "devices of type 1,2,3: 7,7,6; none: even, rotated by seed")
     attack_rates: str = setting(
         "0.05,0.5,0.5", GROUP, "p of types 1 and 2 a round and of type 3 an episode"
     )
     slot: float = setting(
-        0.1, GROUP, "seconds a delivery may take; at 1 s every payload needs one channel", above=0.0
+        0.1,
+        GROUP,
+        "seconds a delivery may take; at 1 s every payload needs one channel",
+        above=0.0,
+        maximum=LARGEST,
     )
-    channel_rate: float = setting(10_000.0, GROUP, "r, bits a second of a channel", above=0.0)
+    channel_rate: float = setting(
+        10_000.0, GROUP, "r, bits a second of a channel", above=0.0, maximum=1e15
+    )
     fusion: str = setting(
         "union",
         GROUP,
@@ -124,10 +171,18 @@ class MarketFields:
         choices=FUSIONS,
     )
     complaint_threshold: float = setting(
-        0.6, GROUP, "difference in a cube above which a user complains", minimum=0.0
+        0.6,
+        GROUP,
+        "difference in a cube above which a user complains",
+        minimum=0.0,
+        maximum=LARGEST,
     )
     weather: float = setting(
-        1.0, GROUP, "factor on semantic values in bad weather, 1 to 1.5", minimum=1.0
+        1.0,
+        GROUP,
+        "factor on semantic values in bad weather, 1 to 1.5",
+        minimum=1.0,
+        maximum=MAX_WEATHER,
     )
 
 
@@ -142,8 +197,6 @@ def check_market(settings: "Settings") -> None:
     market_of(settings)
     cubes_of(settings)
     type_counts(settings)
-    if settings.weather > MAX_WEATHER:
-        raise SettingsError(f"--weather must be at most {MAX_WEATHER}, got {settings.weather:g}")
     if settings.privacy != "none":
         raise SettingsError(
             f"--privacy {settings.privacy} belongs to --dataset bcwd: deliveries of the market "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strategies.attack_settings import MALICIOUS
-from strategies.setting_fields import SettingsError, flag, setting
+from strategies.setting_fields import MOST_RECORDS, SettingsError, flag, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -36,6 +36,7 @@ class RatingFields:
         GROUP,
         "algorithm1: records set aside from training by which clinics rate the model",
         minimum=1,
+        maximum=MOST_RECORDS,
     )
     rating_epsilon: float = setting(
         1.0,

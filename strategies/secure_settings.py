@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from strategies.secagg.errors import SecAggError
 from strategies.secagg.terms import LEAST_BITS, MOST_BITS, Terms, terms_for
-from strategies.setting_fields import SettingsError, setting
+from strategies.setting_fields import MOST_CLIENTS, SettingsError, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -27,25 +27,46 @@ class SecureFields:
         choices=("off", "on"),
     )
     threshold: int = setting(
-        0, GROUP, "t, clinics whose shares unmask a sum; 0: two thirds of the holders", minimum=0
+        0,
+        GROUP,
+        "t, clinics whose shares unmask a sum; 0: two thirds of the holders",
+        minimum=0,
+        maximum=MOST_CLIENTS,
     )
     neighbours: int = setting(
-        0, GROUP, "k, clinics each exchanges masks with (SecAgg+); 0: all others", minimum=0
+        0,
+        GROUP,
+        "k, clinics each exchanges masks with (SecAgg+); 0: all others",
+        minimum=0,
+        maximum=MOST_CLIENTS,
     )
     colluders: int = setting(
-        0, GROUP, "clinics assumed to tell the server all they know, their noise too", minimum=0
+        0,
+        GROUP,
+        "clinics assumed to tell the server all they know, their noise too",
+        minimum=0,
+        maximum=MOST_CLIENTS,
     )
     dropouts: int = setting(
         0,
         GROUP,
         "clinics that may drop out between keys and upload without making noise short",
         minimum=0,
+        maximum=MOST_CLIENTS,
     )
     modulus_bits: int = setting(
-        40, GROUP, f"sums are modulo 2 to this, {LEAST_BITS} to {MOST_BITS}", minimum=LEAST_BITS
+        40,
+        GROUP,
+        f"sums are modulo 2 to this, {LEAST_BITS} to {MOST_BITS}",
+        minimum=LEAST_BITS,
+        maximum=MOST_BITS,
     )
     largest_shard: int = setting(
-        65536, GROUP, "most records of a clinic, public; the modulus has room for them", minimum=1
+        65536,
+        GROUP,
+        "most records of a clinic, public; the modulus has room for them",
+        minimum=1,
+        maximum=2**32,
     )
 
 

@@ -5,6 +5,17 @@ from dataclasses import field
 from difflib import get_close_matches
 from typing import Any
 
+MOST_CLIENTS = 10_000
+MOST_ROUNDS = 1_000_000
+MOST_RECORDS = 1_000_000
+MOST_CREDITS = 10**15
+LARGEST = 1e9
+"""Above what any magnitude (a rate, a norm, a scale) is a slip of the hand and no setting."""
+SMALLEST = 1e-9
+"""Below which what is divided by or calibrated to is lost in rounding."""
+LONGEST_WAIT = 604_800.0
+"""A week, in seconds."""
+
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the message is one line: what, why, what to do."""
@@ -18,6 +29,7 @@ def setting(
     choices: Sequence[str] = (),
     importable: bool = False,
     minimum: float | None = None,
+    maximum: float | None = None,
     above: float | None = None,
     below: float | None = None,
 ) -> Any:
@@ -35,8 +47,9 @@ def setting(
         The only values allowed.
     importable : bool
         ``module:Name`` is allowed beside the choices.
-    minimum, above, below : float, optional
-        Bounds of a number: at least, more than, less than.
+    minimum, maximum, above, below : float, optional
+        Bounds of a number: at least, at most, more than, less than. Every number has an upper
+        one: what sizes a list or a loop is refused before it is made.
     """
     meta = {
         "group": group,
@@ -44,6 +57,7 @@ def setting(
         "choices": tuple(choices),
         "importable": importable,
         "minimum": minimum,
+        "maximum": maximum,
         "above": above,
         "below": below,
     }

@@ -18,9 +18,17 @@ from strategies.market_settings import MarketFields, check_market
 from strategies.privacy.global_dp import READINGS, GlobalDP
 from strategies.rating_settings import RatingFields, check_ratings
 from strategies.secure_settings import SHARED_NOISE, SecureFields, check_secure, is_secure
+from strategies.setting_fields import (
+    LARGEST,
+    MOST_CLIENTS,
+    MOST_CREDITS,
+    MOST_RECORDS,
+    MOST_ROUNDS,
+    SMALLEST,
+    is_import_path,
+)
 from strategies.setting_fields import SettingsError as SettingsError
 from strategies.setting_fields import flag as flag
-from strategies.setting_fields import is_import_path
 from strategies.setting_fields import nearest as nearest
 from strategies.setting_fields import setting as _setting
 from strategies.trust_settings import TrustFields, check_trust, settled
@@ -47,13 +55,25 @@ class _CoreSettings:
         choices=DATASETS,
     )
     clients: int = _setting(
-        20, "what to run", "number of clinics V; on carrada of devices N", minimum=1
+        20,
+        "what to run",
+        "number of clinics V; on carrada of devices N",
+        minimum=1,
+        maximum=MOST_CLIENTS,
     )
     rounds: int = _setting(
-        100, "what to run", "rounds T: how often the model is broadcast", minimum=1
+        100,
+        "what to run",
+        "rounds T: how often the model is broadcast",
+        minimum=1,
+        maximum=MOST_ROUNDS,
     )
     seed: int = _setting(
-        1, "what to run", "seed of data, split, training and seeded noise", minimum=0
+        1,
+        "what to run",
+        "seed of data, split, training and seeded noise",
+        minimum=0,
+        maximum=10**15,
     )
     backend: str = _setting(
         "inprocess",
@@ -92,21 +112,44 @@ class _CoreSettings:
         "", "data", "relative shard sizes, one per clinic (partition sizes; none: 1,2,...,V)"
     )
     skew: float = _setting(
-        0.5, "data", "Dirichlet concentration; smaller is more skewed", above=0.0
+        0.5,
+        "data",
+        "Dirichlet concentration; smaller is more skewed",
+        above=0.0,
+        maximum=LARGEST,
     )
-    min_records: int = _setting(1, "data", "smallest shard a clinic may hold", minimum=1)
+    min_records: int = _setting(
+        1, "data", "smallest shard a clinic may hold", minimum=1, maximum=MOST_RECORDS
+    )
 
     features: str = _setting(
         "scaled", "model", "feature map; scaled is (x - 5.5) / 4.5 on BCWD", choices=FEATURE_MAPS
     )
-    bias: float = _setting(1.0, "model", "value of the constant feature that stands for the bias")
-    feature_scale: float = _setting(
-        1.0, "model", "every feature but the bias is multiplied by it", above=0.0
+    bias: float = _setting(
+        1.0,
+        "model",
+        "value of the constant feature that stands for the bias",
+        minimum=-LARGEST,
+        maximum=LARGEST,
     )
-    learning_rate: float = _setting(0.001, "model", "step size eta of local training", above=0.0)
-    steps: int = _setting(5, "model", "local steps k a round", minimum=1)
-    batch_size: int = _setting(0, "model", "records a local step uses; 0 is all of them", minimum=0)
-    l2: float = _setting(0.001, "model", "weight of the L2 term, bias included", minimum=0.0)
+    feature_scale: float = _setting(
+        1.0,
+        "model",
+        "every feature but the bias is multiplied by it",
+        above=0.0,
+        minimum=SMALLEST,
+        maximum=LARGEST,
+    )
+    learning_rate: float = _setting(
+        0.001, "model", "step size eta of local training", above=0.0, maximum=LARGEST
+    )
+    steps: int = _setting(5, "model", "local steps k a round", minimum=1, maximum=MOST_ROUNDS)
+    batch_size: int = _setting(
+        0, "model", "records a local step uses; 0 is all of them", minimum=0, maximum=MOST_RECORDS
+    )
+    l2: float = _setting(
+        0.001, "model", "weight of the L2 term, bias included", minimum=0.0, maximum=LARGEST
+    )
 
     aggregation: str = _setting(
         "fedavg",
@@ -116,12 +159,18 @@ class _CoreSettings:
         importable=True,
     )
     byzantine: int = _setting(
-        0, "aggregation", "f, attackers that krum, multikrum and bulyan allow for", minimum=0
+        0,
+        "aggregation",
+        "f, attackers that krum, multikrum and bulyan allow for",
+        minimum=0,
+        maximum=MOST_CLIENTS,
     )
     trim: float = _setting(
         0.2, "aggregation", "share cut at each end by fedtrimmedavg", minimum=0.0, below=0.5
     )
-    server_rate: float = _setting(0.01, "aggregation", "server step size of fedadam", above=0.0)
+    server_rate: float = _setting(
+        0.01, "aggregation", "server step size of fedadam", above=0.0, maximum=LARGEST
+    )
 
     privacy: str = _setting("global-dp", "privacy", "mechanism at the clinics", choices=PRIVACY)
     epsilon: float = _setting(
@@ -129,18 +178,27 @@ class _CoreSettings:
         "privacy",
         "epsilon of the mechanism: nominal for global-dp, proven for the others",
         above=0.0,
+        minimum=SMALLEST,
         below=1e15,
     )
-    delta: float = _setting(0.01, "privacy", "delta of the guarantee", above=0.0, below=1.0)
+    delta: float = _setting(
+        0.01, "privacy", "delta of the guarantee", above=0.0, minimum=1e-100, below=1.0
+    )
     clip_norm: float = _setting(
         0.5,
         "privacy",
         "B, largest norm of an uploaded model; for dp-gd, dp-sgd and shared-noise C, of the "
         "gradient of one unit",
         above=0.0,
+        minimum=SMALLEST,
+        maximum=LARGEST,
     )
     exposures: int = _setting(
-        1, "privacy", "E <= T, uploads an eavesdropper is assumed to overhear", minimum=1
+        1,
+        "privacy",
+        "E <= T, uploads an eavesdropper is assumed to overhear",
+        minimum=1,
+        maximum=MOST_ROUNDS,
     )
     reading: str = _setting(
         "std",
@@ -163,31 +221,55 @@ class _CoreSettings:
         choices=("seeded", "system", "discrete"),
     )
     feature_bound: float = _setting(
-        0.7, "privacy", "C of certified: longer feature vectors are scaled down to it", above=0.0
+        0.7,
+        "privacy",
+        "C of certified: longer feature vectors are scaled down to it",
+        above=0.0,
+        minimum=SMALLEST,
+        maximum=LARGEST,
     )
     smoothing: float = _setting(
-        0.5, "privacy", "h of certified: width of the hinge's smoothed corner", above=0.0
+        0.5,
+        "privacy",
+        "h of certified: width of the hinge's smoothed corner",
+        above=0.0,
+        minimum=SMALLEST,
+        maximum=LARGEST,
     )
     batches: int = _setting(
-        2, "privacy", "dp-sgd takes each record into a step with probability 1/batches", minimum=1
+        2,
+        "privacy",
+        "dp-sgd takes each record into a step with probability 1/batches",
+        minimum=1,
+        maximum=MOST_RECORDS,
     )
     max_epsilon: float = _setting(
         0.0,
         "privacy",
         "each clinic stops before its certified epsilon against the server passes this; 0 is none",
         minimum=0.0,
+        maximum=1e15,
     )
     max_uploads: int = _setting(
-        0, "privacy", "each clinic uploads at most this often in a run; 0 is rounds", minimum=0
+        0,
+        "privacy",
+        "each clinic uploads at most this often in a run; 0 is rounds",
+        minimum=0,
+        maximum=MOST_ROUNDS,
     )
     price_per_epsilon: int = _setting(
         0,
         "privacy",
         "clinics sell their uploads: micro-credits asked for each epsilon spent; 0: no auction",
         minimum=0,
+        maximum=MOST_CREDITS,
     )
     record_value: float = _setting(
-        0.01, "privacy", "what an upload is worth to the server, credits for each record", above=0.0
+        0.01,
+        "privacy",
+        "what an upload is worth to the server, credits for each record",
+        above=0.0,
+        maximum=LARGEST,
     )
     ledger: str = _setting(
         "", "privacy", "file or SQLAlchemy URL in which clinics add up what runs cost; none: fresh"
@@ -197,6 +279,7 @@ class _CoreSettings:
         "privacy",
         "refuse a nominal epsilon above this at the clinic; 0 is no limit",
         minimum=0.0,
+        maximum=1e15,
     )
 
     def __post_init__(self) -> None:
@@ -468,10 +551,12 @@ def _checked(item: Field[Any], value: Any) -> Any:
         raise SettingsError(f"{name}: unknown value {value!r}{hint}")
     if isinstance(value, float) and not isfinite(value):
         raise SettingsError(f"{name} must be a finite number, got {value}")
-    if meta["minimum"] is not None and value < meta["minimum"]:
-        raise SettingsError(f"{name} must be at least {meta['minimum']:g}, got {value}")
     if meta["above"] is not None and value <= meta["above"]:
         raise SettingsError(f"{name} must be above {meta['above']:g}, got {value:g}")
+    if meta["minimum"] is not None and value < meta["minimum"]:
+        raise SettingsError(f"{name} must be at least {meta['minimum']:g}, got {value}")
+    if meta["maximum"] is not None and value > meta["maximum"]:
+        raise SettingsError(f"{name} must be at most {meta['maximum']:.16g}, got {value}")
     if meta["below"] is not None and value >= meta["below"]:
         raise SettingsError(f"{name} must be below {meta['below']:g}, got {value:g}")
     return value

@@ -9,7 +9,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from strategies.market_settings import AUTO, MARKET_CHANNELS
-from strategies.setting_fields import SettingsError, flag, setting
+from strategies.setting_fields import MOST_ROUNDS, SettingsError, flag, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -52,6 +52,7 @@ class TrustFields:
         GROUP,
         "uploads that a clinic's epsilon is spread over, none beyond; 0 is rounds",
         minimum=0,
+        maximum=MOST_ROUNDS,
     )
 
 

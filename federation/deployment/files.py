@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from datasets.errors import DataError
+from datasets.files import read_bytes
 from federation.deployment.errors import DeploymentError
 
 PRIVATE_FILE, PRIVATE_DIRECTORY, PUBLIC_FILE = 0o600, 0o700, 0o644
@@ -56,16 +58,13 @@ def read_small(path: Path, what: str) -> bytes:
     Raises
     ------
     DeploymentError
-        When it is missing, unreadable or larger than 1 MiB; ``what`` says what it should be.
+        When it is missing, unreadable, no regular file (a pipe would be waited for) or larger
+        than 1 MiB; ``what`` says what it should be.
     """
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as fault:
-        raise DeploymentError(f"{path}: {what} cannot be read ({fault.strerror})") from fault
-    if len(content) > MAX_BYTES:
-        raise DeploymentError(f"{path}: too large for {what}")
-    return content
+        return read_bytes(path, MAX_BYTES)
+    except DataError as fault:
+        raise DeploymentError(f"{fault}; it should be {what}") from fault
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

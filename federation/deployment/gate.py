@@ -15,6 +15,7 @@ milliseconds (docs/deployment.md).
 
 import asyncio
 import json
+import re
 import secrets
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -42,6 +43,8 @@ _HOP_BY_HOP = {
     b"connection", b"keep-alive", b"transfer-encoding", b"te", b"upgrade", b"host",
     b"content-length", b"authorization", b"proxy-authorization", b"trailer", b"accept-encoding",
 }  # fmt: skip
+_CALL = re.compile(r"/v1/(?:fleet|control)/[a-z]+(?:-[a-z]+)*")
+"""What a path must be, whole: ``/v1/fleet/../control/...`` would become another call upstream."""
 _SELF_SERVICE = ("/v1/fleet/register-node", "/v1/fleet/unregister-node")
 
 
@@ -52,7 +55,7 @@ class GuestList:
     Parameters
     ----------
     token : str
-        Of who may send runs; empty lets everybody on an insecure server on loopback.
+        Of who may send runs; empty entitles nobody.
     keys : dict
         Registered public keys (PEM) and their clients' names.
     revoked : dict
@@ -60,7 +63,7 @@ class GuestList:
     online : dict
         Node ids by public key, of those that are connected.
     open : bool
-        No keys at all: an insecure server.
+        No keys at all: an insecure server on loopback, on which everybody may do everything.
     """
 
     token: str = ""
@@ -111,7 +114,7 @@ class Gate:
         if path == "/federation":
             await _answer(send, 200, self._about(headers))
             return
-        refusal = self._refusal(path, headers)
+        refusal = self._refusal(str(scope["method"]), path, headers)
         if refusal is not None:
             status, code, why = refusal
             await _answer(send, status, {"code": code, "detail": why})
@@ -122,15 +125,20 @@ class Gate:
             return
         await self._pass_on(scope, headers, body, receive, send)
 
-    def _refusal(self, path: str, headers: Mapping[bytes, bytes]) -> tuple[int, int, str] | None:
+    def _refusal(
+        self, method: str, path: str, headers: Mapping[bytes, bytes]
+    ) -> tuple[int, int, str] | None:
+        if method != "POST" or not _CALL.fullmatch(path):
+            return 404, 0, "nothing here"
+        if b"origin" in headers:  # a web page in somebody's browser on this machine
+            return 403, 0, "not for browsers"
+        if self.guests.open:
+            return None
         if path.startswith("/v1/control/"):
             given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
-            if self.guests.token and not secrets.compare_digest(given, self.guests.token.encode()):
+            token = self.guests.token.encode()
+            if not token or not secrets.compare_digest(given, token):
                 return 401, _CONTROL_REFUSED, "the token does not entitle to send runs here"
-            return None
-        if not path.startswith("/v1/fleet/"):
-            return 404, 0, "nothing here"
-        if self.guests.open:
             return None
         if path in _SELF_SERVICE:
             return 403, _NODE_REFUSED, "clients do not register themselves here"

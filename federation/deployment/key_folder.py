@@ -41,6 +41,7 @@ SERVER_CERTIFICATE, SERVER_KEY, TOKEN_FILE = "server.crt", "server.key", "submit
 CLIENT_KEY, CLIENT_CARD = "client.key", "client.json"
 PEERS_FILE = "peers.json"
 MAX_CLIENTS = 10_000
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -203,8 +204,21 @@ def read_card(path: Path) -> Client:
 
 
 def read_token(folder: Path) -> str:
-    """Return the secret that entitles to send runs."""
-    return read_small(folder / TOKEN_FILE, "the token of who may send runs").decode().strip()
+    """Return the secret that entitles to send runs.
+
+    Raises
+    ------
+    DeploymentError
+        When the file is missing, or holds anything but a token that ``keys`` made: an empty or
+        short one would let in whoever guesses it.
+    """
+    path = folder / TOKEN_FILE
+    text = read_small(path, "the token of who may send runs").decode("ascii", "replace").strip()
+    if not _TOKEN.fullmatch(text):
+        raise DeploymentError(
+            f"{path}: no token, it was cut off or altered; copy it again from where keys were made"
+        )
+    return text
 
 
 def check_name(name: str) -> str:

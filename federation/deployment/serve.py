@@ -17,12 +17,18 @@ from typing import Any
 from federation.deployment.certificates import days_left, hosts_of, read_certificate, signed_by
 from federation.deployment.control import Control
 from federation.deployment.errors import DeploymentError
-from federation.deployment.files import private_directory, read_small, write_private
+from federation.deployment.files import (
+    open_to_others,
+    private_directory,
+    read_small,
+    write_private,
+)
 from federation.deployment.gate import Gate, GuestList
 from federation.deployment.key_folder import (
     CA_FILE,
     SERVER_CERTIFICATE,
     SERVER_KEY,
+    TOKEN_FILE,
     read_token,
     registered,
 )
@@ -130,6 +136,13 @@ def check_server_keys(keys: Path) -> None:
             f"{keys / SERVER_CERTIFICATE} was not signed by the authority beside it: copy the "
             "whole server folder from where keys were made"
         )
+    for name in (SERVER_KEY, TOKEN_FILE):
+        if (keys / name).is_file() and open_to_others(keys / name):
+            raise DeploymentError(
+                f"{keys / name} can be read by others on this machine: chmod 600 it, or make new "
+                "keys if it was"
+            )
+    read_token(keys)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(keys / SERVER_CERTIFICATE, keys / SERVER_KEY)

@@ -25,7 +25,7 @@ from federation.deployment.key_folder import CA_FILE, read_token
 from federation.deployment.processes import ended_by_signals
 from federation.deployment.results import write_market, write_model
 from federation.deployment.surroundings import address_from, is_loopback, joined
-from federation.flags import settings_from
+from federation.flags import one_line, settings_from
 from federation.market_console import market_bar
 from federation.outputs import repeat_command
 from server.errors import RunFailed
@@ -259,4 +259,4 @@ def _finish(options: argparse.Namespace, out: Path, value: dict[str, Any]) -> in
 
 
 def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(one_line(line), file=sys.stderr)

@@ -11,6 +11,8 @@ from typing import Any
 
 from flwr.app import MessageType
 
+from datasets.errors import DataError
+from datasets.files import read_text
 from federation.flags import UsageError
 from federation.live.cells import Cells
 from federation.live.epsilon import meter_of
@@ -18,12 +20,15 @@ from federation.live.feed import FINISHED, Feed
 from federation.live.heads import PLAYBACK, head_of_comparison, head_of_run
 from federation.live.rows import Tally
 from federation.live.stream import Source
-from strategies.settings import Settings, SettingsError
+from strategies.settings import Settings
 
 MOST_BYTES = 1 << 30
 MOST_ROUNDS = 20_000
 """Rounds that are played back in full; of a longer run older ones are thinned."""
 MOST_VALUES = 20_000_000
+_UNREADABLE = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
 _OWN = ("round", "replies", "verdicts", "seconds")
 
 
@@ -45,7 +50,9 @@ def playback(directory: Path) -> Source:
             return _run(runs[0], settings, result["floors"], _ledger(directory / "ledger.jsonl"))
         if runs:
             return _comparison(result, settings, directory)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError) as fault:
+    except DataError:
+        raise
+    except _UNREADABLE as fault:
         raise UsageError(
             f"{directory}/result.json is no result of this program ({type(fault).__name__}: "
             f"{fault}); name the --out of simulate or compare"
@@ -138,7 +145,9 @@ def _read(path: Path, directory: Path) -> dict[str, Any]:
         raise UsageError(f"live {directory}: no result.json in it; name the --out of a run")
     try:
         found = json.loads(_text(path))
-    except ValueError as fault:
+    except DataError:
+        raise
+    except (ValueError, RecursionError) as fault:
         raise UsageError(f"{path}: half-written or no JSON ({fault}); run it again") from fault
     if not isinstance(found, dict):
         raise UsageError(f"{path}: no result of this program; name the --out of a run")
@@ -146,6 +155,4 @@ def _read(path: Path, directory: Path) -> dict[str, Any]:
 
 
 def _text(path: Path) -> str:
-    if path.stat().st_size > MOST_BYTES:
-        raise UsageError(f"{path} is larger than {MOST_BYTES >> 20} MiB: too large to play back")
-    return path.read_text(encoding="utf-8")
+    return read_text(path, MOST_BYTES)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets.errors import DataError
+from datasets.files import read_text
 from federation.console import who as who_trains
 from federation.flags import UsageError
 from federation.report.grid import Grid, Result, grid_of, title_of
@@ -20,6 +22,9 @@ from federation.results import write_text
 PAGE = "report.html"
 MAX_RESULT_BYTES = 1 << 30
 MAX_PAGE_BYTES = 2_000_000
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+)  # fmt: skip
 _HERE = Path(__file__).parent
 
 
@@ -56,9 +61,7 @@ def read_result(out: Path) -> dict[str, Any]:
         where = "no result.json there" if out.is_dir() else "no such directory"
         raise UsageError(f"report {out}: {where}; name the --out of a simulate or compare")
     with _readable(out):
-        if path.stat().st_size > MAX_RESULT_BYTES:
-            raise UsageError(f"report {out}: result.json is larger than 1 GB")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_text(path, MAX_RESULT_BYTES))
         grid_of(found)
     if not found["runs"]:
         raise UsageError(f"report {out}: its result.json has no finished run")
@@ -72,7 +75,9 @@ def _readable(out: Path) -> Iterator[None]:
         yield
     except UsageError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as fault:
+    except DataError as fault:
+        raise UsageError(f"report {fault}; name the --out of simulate or compare") from fault
+    except _UNREADABLE as fault:
         raise UsageError(
             f"report {out}: its result.json is none of simulate or compare "
             f"({type(fault).__name__}); name the --out of one"

@@ -231,13 +231,19 @@ class Member:
 
     def _check_adverts(self, adverts: Sequence[Advert], verifier: Verifier | None) -> None:
         check_survivors([a.member for a in adverts], [a.member for a in adverts], self.terms)
+        if len(adverts) > self.terms.members:  # the threshold would be too low among so many
+            raise RoundAbandoned(
+                f"keys of {len(adverts)} clinics where {self.terms.members} were asked: the "
+                "threshold was chosen for fewer, both secrets of a clinic could be opened"
+            )
         keys = [key for a in adverts for key in (a.cipher_key, a.mask_key)]
         if len({a.member for a in adverts}) != len(adverts) or len(set(keys)) != len(keys):
             raise RoundAbandoned("two clinics with the same number or key: replayed keys")
         if not all(advert.well_formed for advert in adverts):
             raise RoundAbandoned("a public key that is none")
         own = [a for a in adverts if a.member == self.number]
-        if not own or own[0].cipher_key != public_key_of(self.cipher_key):
+        fresh = public_key_of(self.cipher_key), public_key_of(self.mask_key)
+        if not own or (own[0].cipher_key, own[0].mask_key) != fresh:
             raise RoundAbandoned("this clinic's own fresh keys are not among those sent round")
         if verifier is None:
             return

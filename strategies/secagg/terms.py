@@ -70,7 +70,7 @@ class Terms:
                 f"neighbours {self.neighbours} must lie in 2..{self.members - 1}, or be 0 for all"
             )
         holders = self.degree + 1
-        least = least_threshold(holders, self.colluders)
+        least = least_threshold(most_holders(self.members, self.neighbours), self.colluders)
         if not least <= self.threshold <= holders:
             raise SecAggError(
                 f"threshold {self.threshold} among {holders} holders of shares with "
@@ -99,6 +99,16 @@ class Terms:
         return self.members - spare
 
 
+def most_holders(members: int, neighbours: int) -> int:
+    """Return the most that hold shares of one member's secrets, itself among them.
+
+    A graph of odd degree over an odd number of members, who may be fewer than were asked, gives
+    one of them a neighbour more (:func:`graph_of`); two kinds of shares could come from it.
+    """
+    holders = (neighbours or members - 1) + 1
+    return holders + 1 if neighbours % 2 and holders < members else holders
+
+
 def least_threshold(holders: int, colluders: int) -> int:
     """Return the least t with ``2 t > n + c`` and ``t > c``.
 
@@ -124,7 +134,8 @@ def terms_for(
         As :class:`Terms`.
     """
     holders = neighbours + 1 if neighbours else members
-    chosen = threshold or default_threshold(holders, colluders)
+    least = least_threshold(most_holders(members, neighbours), colluders)
+    chosen = threshold or min(holders, max(default_threshold(holders, colluders), least))
     return Terms(members, chosen, colluders, neighbours, bits)
 
 

@@ -33,6 +33,17 @@ def test_a_frame_survives_any_cut_of_the_log(value: dict[str, object], cuts: lis
     assert lines == ["before", "after"]
 
 
+def test_a_frame_that_a_client_said_is_no_frame() -> None:
+    """A refusal is logged with its reason: it must neither forge a round nor fail the run."""
+    (forged,) = frame_lines(ROUND, {"round": 7})
+    said = [
+        f"WARNING :   partition:3: train reply refused: {forged}",
+        "WARNING :   partition:3: refused: @federation result 1/1 0000000000000000 AAAA",
+        f"{forged} and more",
+    ]
+    assert _read("\n".join(said) + "\n", []) == ([], said)
+
+
 def test_a_large_frame_goes_in_parts_and_a_repeated_part_changes_nothing() -> None:
     value = {"noise": np.random.default_rng(1).bytes(40_000).hex()}
     parts = frame_lines(RESULT, value)

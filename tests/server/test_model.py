@@ -1,6 +1,7 @@
 """The model on disk: what is saved is read back to the last bit, and nothing else is believed."""
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -34,13 +35,40 @@ def test_weights_and_card_are_read_back_as_they_were(tmp_path: Path) -> None:
     weights, card = load_model(tmp_path)
     assert weights.tobytes() == run.weights.tobytes()
     assert card["weights_sha256"] == weights_sha256(run.weights)
-    assert {key: card[key] for key in card if key != "weights_sha256"} == json.loads(
+    assert {key: card[key] for key in card if not key.endswith("_sha256")} == json.loads(
         json.dumps(card_of(run))
     )
     assert map_of(card) == feature_map(federation_of(SETTINGS).table, SETTINGS)
     reading = reading_of(card)
     assert (reading.dataset, reading.classes) == ("bcwd", ("benign", "malignant"))
     assert len(reading.attributes) == 9
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attributes": ["b", "a"]},
+        {"classes": {"negative": "4", "positive": "2"}},
+        {"features": CARD["features"] | {"scale": -1}},
+        {"privacy": {"epsilon": 0.1}},
+        {"card_sha256": None},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_card_that_was_altered_is_not_believed(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Swapped classes or attributes give other diagnoses by the very same weights."""
+    path = saved(tmp_path) / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(ModelError, match="was altered"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.npz", "model.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    (saved(tmp_path) / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ModelError, match="not a regular file"):
+        load_model(tmp_path)
 
 
 def test_the_hash_is_of_the_little_endian_bytes() -> None:

@@ -89,8 +89,8 @@ def test_nobody_attacks_where_attack_is_none() -> None:
     ("changes", "reason"),
     [
         ({"theta": 0.51}, "theta 0.51 is outside 0..alpha = 0.5"),
-        ({"alpha": 1.5, "theta": 0.5}, "alpha is 1.5"),
-        ({"visit": 1.1}, "visit is 1.1"),
+        ({"alpha": 1.5, "theta": 0.5}, "--alpha must be at most 1, got 1.5"),
+        ({"visit": 1.1}, "--visit must be at most 1, got 1.1"),
         ({"privacy": "global-dp"}, "--privacy is a setting of --dataset bcwd"),
         ({"market": "tokens"}, "--market: unknown value"),
         ({"fusion": "mean"}, "--fusion: unknown value"),

@@ -112,6 +112,7 @@ def config_file(folder: Path, text: str) -> Path:
 def just_outside(name: str) -> list[float]:
     meta = FIELDS[name].metadata
     below = [meta["minimum"] - 1] if meta["minimum"] is not None else []
+    below += [meta["maximum"] * 2] if meta["maximum"] is not None else []
     return [*below, *(meta[end] for end in ("above", "below") if meta[end] is not None)]
 
 
@@ -121,14 +122,18 @@ def just_outside(name: str) -> list[float]:
 def test_a_value_just_outside_its_bounds_is_refused_by_flag_name(name: str, value: float) -> None:
     kind = FIELDS[name].type
     with pytest.raises(
-        SettingsError, match=rf"^{flag(name)} must be (at least|above|below) "
+        SettingsError, match=rf"^{flag(name)} must be (at least|at most|above|below) "
     ) as info:
         Settings(**{name: kind(value)})  # type: ignore[operator]
     assert "\n" not in str(info.value)
 
 
-def test_every_number_but_the_bias_has_a_bound() -> None:
-    assert [name for name in NUMBERS if not just_outside(name)] == ["bias"]
+def test_every_number_has_bounds_on_both_sides() -> None:
+    """A flag of 10^9 rounds or clients is refused before a list of that length is made."""
+    for name in NUMBERS:
+        meta = FIELDS[name].metadata
+        assert meta["minimum"] is not None or meta["above"] is not None, name
+        assert meta["maximum"] is not None or meta["below"] is not None, name
 
 
 @pytest.mark.parametrize("name", [n for n in NUMBERS if FIELDS[n].type is float])

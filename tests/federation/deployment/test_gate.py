@@ -3,6 +3,7 @@
 import asyncio
 import json
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ from flwr.proto.fleet_pb2 import PullMessagesResponse
 from flwr.proto.message_pb2 import Message, PullObjectResponse
 
 from federation.deployment import gate as module
+from federation.deployment.errors import DeploymentError
 from federation.deployment.gate import Gate, GuestList
+from federation.deployment.key_folder import TOKEN_FILE, read_token
 
 KEY, GONE, TOKEN = b"-----key-----", b"-----gone-----", "t0ken"
 EMPTY = PullMessagesResponse().SerializeToString()
@@ -110,13 +113,38 @@ def test_nobody_registers_himself(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/runtime/acquire-task", "/docs", "/openapi.json", "/", "/v1/fleet", "//v1/fleet/x"]
-)
+    "path",
+    [
+        "/v1/runtime/acquire-task", "/docs", "/openapi.json", "/", "/v1/fleet", "//v1/fleet/x",
+        "/v1/fleet/../control/start-run", "/v1/fleet/./register-node", "/v1/fleet/x?y", "/v1/fleet/",
+        "/v1/fleet/../runtime/acquire-task", "/v1/fleet//register-node", "/v1/fleet/get-run\n",
+    ],
+)  # fmt: skip
 def test_what_is_not_for_outside_is_not_there(path: str) -> None:
     upstream = Upstream(b"answer")
     headers = signed(KEY) | {"authorization": f"Bearer {TOKEN}"}
     assert visit(path, headers, upstream)[0] == 404
     assert upstream.asked == 0
+
+
+def test_no_web_page_gets_through_an_insecure_gate() -> None:
+    """A page in a browser on the server's machine could otherwise send runs, which is code."""
+    guests = GuestList(open=True)
+    assert visit("/v1/control/start-run", guests=guests)[0] == 200
+    headers = {"origin": "http://evil.example"}
+    assert visit("/v1/control/start-run", headers, guests=guests)[0] == 403
+
+
+def test_a_server_without_a_token_lets_nobody_send_runs() -> None:
+    guests = GuestList("", {KEY: "ann"})
+    assert visit("/v1/control/start-run", {"authorization": "Bearer "}, guests=guests)[0] == 401
+
+
+@pytest.mark.parametrize("text", ["", "\n", "short", "with spaces " * 4, "\udcff"])
+def test_a_token_that_was_cut_off_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / TOKEN_FILE).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(DeploymentError, match="no token"):
+        read_token(tmp_path)
 
 
 @pytest.mark.parametrize("given", [None, "Bearer ", "Bearer t0keN", TOKEN + "x", "Basic t0ken"])

@@ -55,6 +55,24 @@ def test_both_secrets_of_one_member_are_never_revealed() -> None:
     assert member.open([3, 2, 1, 0]) == first  # the same question may be asked again
 
 
+def test_a_server_that_said_fewer_are_asked_does_not_lower_the_threshold() -> None:
+    """Told of three, a member would split its secrets so that three of its peers open either.
+
+    Half of nine peers could then be asked for the self mask and half for the mask key.
+    """
+    members = {m: Member(m, b"session", terms_for(3)) for m in range(9)}
+    adverts = [members[m].advertise() for m in members]
+    with pytest.raises(RoundAbandoned, match="threshold was chosen for fewer"):
+        members[0].share(adverts)
+
+
+def test_its_own_mask_key_must_come_back_too() -> None:
+    room = Room()
+    room.adverts[0] = replace(room.adverts[0], mask_key=os.urandom(32))
+    with pytest.raises(RoundAbandoned, match="own fresh keys"):
+        room.members[0].share(room.adverts)
+
+
 def test_a_second_set_is_refused_even_when_the_first_was_only_signed() -> None:
     room = Room(signed=True).masked()
     signer = room.signers[0]

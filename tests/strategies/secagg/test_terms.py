@@ -49,13 +49,14 @@ def test_terms_that_pass_cannot_open_both_secrets_of_a_member(
         terms = terms_for(members, threshold, colluders, neighbours)
     except SecAggError:
         return
-    holders = terms.degree + 1
-    honest = holders - colluders
-    # honest holders reveal one kind each; split them as the server likes
-    assert not any(
-        split + colluders >= terms.threshold and honest - split + colluders >= terms.threshold
-        for split in range(honest + 1)
-    )
+    asked = {members, max(members - 1, 2)}  # one who does not answer makes an odd number of them
+    for holders in {len(peers) + 1 for n in asked for peers in graph(n, terms.degree).values()}:
+        honest = holders - colluders
+        # honest holders reveal one kind each; split them as the server likes
+        assert not any(
+            split + colluders >= terms.threshold and honest - split + colluders >= terms.threshold
+            for split in range(honest + 1)
+        )
     assert terms.threshold > colluders
     assert terms.least_survivors - colluders >= 2
     assert members - terms.least_survivors + colluders < terms.degree
@@ -81,6 +82,7 @@ def test_the_defaults_of_twenty_clinics() -> None:
         {"members": 20, "threshold": 14, "bits": 7},
         {"members": 20, "threshold": 5, "neighbours": 20},
         {"members": 20, "threshold": 7, "neighbours": 6, "colluders": 6},
+        {"members": 21, "threshold": 3, "neighbours": 3, "colluders": 1},  # one has 4 neighbours
     ],
 )
 def test_terms_without_a_promise_are_refused(values: dict[str, int]) -> None:
