@@ -272,12 +272,13 @@ def _weighted(reply: Message, weight: float, vector: FloatArray | None) -> Messa
     parts: dict[str, ArrayRecord | MetricRecord | ConfigRecord] = {}
     for key, record in reply.content.items():
         if isinstance(record, MetricRecord):
-            parts[key] = MetricRecord({**record, WEIGHT: weight})
+            parts[key] = weighed = record.copy()
+            weighed[WEIGHT] = weight
         elif isinstance(record, ArrayRecord) and vector is not None:
             parts[key] = ArrayRecord({MODEL: to_array(vector)})
         else:
             parts[key] = record
-    reply.content = CheckedContent(RecordDict(parts))
+    reply.content = CheckedContent(parts)
     return reply
 
 
