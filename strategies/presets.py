@@ -1,6 +1,7 @@
 """Named compositions: what each ``--strategy`` and each ``--preset`` sets."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -206,6 +207,12 @@ NO_SETTINGS = ("out", "resume")
 """Keys of a run config that say where a run runs, not what it is."""
 
 
+@lru_cache(maxsize=64)
+def _first_of(settings: Settings) -> Settings:
+    """Return the first of equal settings: a cache knows the same object without comparing it."""
+    return settings
+
+
 def from_run_config(values: Mapping[str, Any]) -> Settings:
     """Return the settings that a Flower run config stands for.
 
@@ -223,7 +230,7 @@ def from_run_config(values: Mapping[str, Any]) -> Settings:
     }
     preset = str(named.pop("preset", "")) or None
     if named.pop("composed", False):
-        return Settings.from_mapping(named, "run config")
+        return _first_of(Settings.from_mapping(named, "run config"))
     defaults = Settings().as_dict()
     strategy = str(named.pop("strategy", defaults["strategy"]))
     overrides = {key: value for key, value in named.items() if value != defaults.get(key)}

@@ -5,11 +5,14 @@ from types import MappingProxyType
 from typing import Any
 
 FIRST_SHARE = 0.3
+SOLD_FIRST_SHARE = 0.4
+"""In an auction all upload in round 1 and few in later ones: it has to tell more."""
 _REPUTATION: dict[str, Any] = {"first_share": FIRST_SHARE, "epsilon": 2.0}
 _TRUSTED: dict[str, Any] = {
     **_REPUTATION,
+    "first_share": SOLD_FIRST_SHARE,
     "rounds": 20,
-    "uploads": 10,
+    "uploads": 14,  # more than a clinic sells: where budgets run out, whoever nobody wanted is left
     "channels": 8,
     "discount": "reputation",
     "upload_cost": "0.1,0.5",
