@@ -1,6 +1,7 @@
 """``live DIR``: a finished run on the page it would have shown, until Ctrl-C."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -22,5 +23,6 @@ def play(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        server.close(0.0)
+        with suppress(KeyboardInterrupt):  # timeout(1) and impatient people send it twice
+            server.close(0.0)
     return 0
