@@ -229,7 +229,7 @@ def test_a_second_ctrl_c_while_it_ends_is_no_failure(
 
     monkeypatch.setattr(command, "playback", lambda _: None)
     monkeypatch.setattr(command, "LiveServer", lambda *_: Served())
-    monkeypatch.setattr(command, "Event", lambda: type("E", (), {"wait": interrupted})())
+    monkeypatch.setattr(command, "Event", type("E", (), {"wait": interrupted}))
     assert command.play(Namespace(directory=str(tmp_path))) == 0
     address = capsys.readouterr().err.splitlines()[0]
     assert address.endswith("/token/")  # nothing behind it that a terminal takes for a part of it
