@@ -48,14 +48,14 @@ MU_SQUARED, RATED = "mu-squared", "ratings-spent"
 
 def charge_upload(message: Message, context: Context, call_next: ClientAppCallable) -> Message:
     """Charge one upload to the clinic's ledger, or refuse it."""
-    settings = clinic_settings(context)
-    if not settings.private:
+    of_run = clinic_settings(context)
+    if not of_run.private:
         own = context.node_config
         if any(own.get(name) for name in OWN_LIMITS) and not own.get("allow-no-noise"):
             return refuse(message, "a run without noise spends more than any budget of this clinic")
         return call_next(message, context)
-    settings, smallest = as_asked(message, settings)
-    clinic = clinic_of(context, clinic_settings(context))
+    settings, smallest = as_asked(message, of_run)
+    clinic = clinic_of(context, of_run)
     smallest = smallest or clinic.weight
     url = ledger_of(context, settings)
     try:
@@ -68,11 +68,11 @@ def charge_upload(message: Message, context: Context, call_next: ClientAppCallab
         return refuse(message, f"{EXHAUSTED}: {refusal}")
     reply = call_next(message, context)
     if MODEL in _arrays(reply):
-        spent = MetricRecord({"uploads": done + 1})
+        spent = _spent(context)
         if settings.rates_privately:  # ratings are charged on top of what uploads really cost
             mu, _ = upload_cost(settings, smallest, clinic.norm_bound, done + 1)
             spent[MU_SQUARED] = spent_on_uploads(context, settings)[0] + mu * mu
-        context.state[SPENT] = spent
+        spent["uploads"] = done + 1
     return reply
 
 
@@ -198,14 +198,24 @@ def budget_of(context: Context, settings: Settings) -> Budget:
     ValueError
         When a limit in the node config is no number of at least 0.
     """
+    own = context.node_config
+    limits = own.get("max-epsilon", 0.0), own.get("max-uploads", 0.0)
+    return _budget(*limits, own_delta(context, settings), settings)
+
+
+@lru_cache(maxsize=256)
+def _budget(epsilon: Any, uploads: Any, delta: float, settings: Settings) -> Budget:
     limits = {}
-    for name, of_run in (("epsilon", settings.max_epsilon), ("uploads", settings.max_uploads)):
-        own = float(cast(float, context.node_config.get(f"max-{name}", 0.0)))
+    for name, said, of_run in (
+        ("epsilon", epsilon, settings.max_epsilon),
+        ("uploads", uploads, settings.max_uploads),
+    ):
+        own = float(said)
         if not own >= 0:
             raise ValueError(f"max-{name} of this clinic must be a number of at least 0, got {own}")
         limits[name] = min((limit for limit in (own, of_run) if limit), default=None)
-    uploads = settings.releases if limits["uploads"] is None else int(limits["uploads"])
-    return Budget(own_delta(context, settings), limits["epsilon"], uploads)
+    most = settings.releases if limits["uploads"] is None else int(limits["uploads"])
+    return Budget(delta, limits["epsilon"], most)
 
 
 def _check(
@@ -298,9 +308,17 @@ def ledger_url(text: str) -> str:
     return text if "://" in text else f"sqlite:///{Path(text).expanduser().absolute()}"
 
 
+def _spent(context: Context) -> MetricRecord:
+    """Return what this run's uploads have cost so far, to be added to."""
+    spent = context.state.get(SPENT)
+    if not isinstance(spent, MetricRecord):
+        spent = context.state[SPENT] = MetricRecord()
+    return spent
+
+
 def _uploads(context: Context) -> int:
     spent = context.state.get(SPENT)
-    return int(cast(int, spent["uploads"])) if isinstance(spent, MetricRecord) else 0
+    return int(cast(int, spent.get("uploads", 0))) if isinstance(spent, MetricRecord) else 0
 
 
 def _arrays(reply: Message) -> ArrayRecord:

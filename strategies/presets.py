@@ -1,6 +1,7 @@
 """Named compositions: what each ``--strategy`` and each ``--preset`` sets."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,7 @@ from strategies.market_presets import (
 from strategies.secure_settings import SHARED_NOISE
 from strategies.setting_fields import is_import_path
 from strategies.settings import Settings, SettingsError
-from strategies.trust_presets import selecting_defaults
+from strategies.trust_presets import selecting_defaults, selling_objects
 
 _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "global-dp": (
@@ -171,9 +172,11 @@ def compose(strategy: str, overrides: Mapping[str, Any], preset: str | None = No
     privacy = overrides.get("privacy", named.get("privacy"))
     by_clinic = privacy == SHARED_NOISE and overrides.get("unit") == "clinic"
     values: dict[str, Any] = dict(BY_CLINIC if by_clinic else MECHANISMS.get(str(privacy), {}))
-    values |= selecting_defaults(strategy, overrides, MECHANISMS)
+    # How clinics of CARRADA's learning task train without noise is its own (learning_values).
+    own = selecting_defaults(strategy, overrides, {} if world == "learn" else MECHANISMS)
+    values |= own
     if world == "learn":
-        values |= learning_values(str(privacy))
+        values |= learning_values(str(privacy)) | selling_objects(own)
     values |= CALIBRATIONS[preset] if preset else {}
     values |= named
     values |= overrides
@@ -204,6 +207,12 @@ NO_SETTINGS = ("out", "resume")
 """Keys of a run config that say where a run runs, not what it is."""
 
 
+@lru_cache(maxsize=64)
+def _first_of(settings: Settings) -> Settings:
+    """Return the first of equal settings: a cache knows the same object without comparing it."""
+    return settings
+
+
 def from_run_config(values: Mapping[str, Any]) -> Settings:
     """Return the settings that a Flower run config stands for.
 
@@ -221,7 +230,7 @@ def from_run_config(values: Mapping[str, Any]) -> Settings:
     }
     preset = str(named.pop("preset", "")) or None
     if named.pop("composed", False):
-        return Settings.from_mapping(named, "run config")
+        return _first_of(Settings.from_mapping(named, "run config"))
     defaults = Settings().as_dict()
     strategy = str(named.pop("strategy", defaults["strategy"]))
     overrides = {key: value for key, value in named.items() if value != defaults.get(key)}

@@ -12,6 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+WORD = 2**32 - 1
+"""Largest number that is one word of a seed."""
+
 
 class Purpose(IntEnum):
     """What a random stream is for; part of its seed, so the values must never change."""
@@ -51,7 +54,9 @@ def generator(
     round_ : int
         Round of the federation it belongs to.
     """
-    return np.random.default_rng(np.random.SeedSequence((seed, int(purpose), identity, round_)))
+    address = (seed, int(purpose), identity, round_)
+    words = np.array(address, np.uint32) if max(address) <= WORD else address  # the same, faster
+    return np.random.default_rng(np.random.SeedSequence(words))
 
 
 class NoiseSource(Protocol):

@@ -426,6 +426,8 @@ class Settings(
         When a value is of the wrong type or out of its bounds, or two contradict.
     """
 
+    __hash__ = _CoreSettings.__hash__  # or dataclass makes one that hashes all fields each time
+
     def __post_init__(self) -> None:
         """Check each field against its bounds, then the fields against each other."""
         super().__post_init__()

@@ -89,9 +89,9 @@ def second_camp(
         lead = _PRIOR - half * _distance(sums, own, far) - ours
         each = np.logaddexp(0.0, lead)
         other = np.exp(lead - each)
-        total = np.add.reduce(np.where(used[:, None, :], ours + each, 0.0), axis=-1)
         near = _centres(1.0 - other, sums, precision)
         far = _centres(other, sums, precision)
+    total = np.add.reduce(np.where(used[:, None, :], ours + each, 0.0), axis=-1)
     total = total + log(1.0 - CAMP) * np.add.reduce(used, axis=-1)[:, None]
     best = np.argmax(total, axis=-1)
     window = np.arange(len(sums))

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from strategies.trust.history import History
 from strategies.trust.judgement import Judgement, judge
-from strategies.trust.reasons import Reason
+from strategies.trust.reasons import MAY_CLEAR, Reason
 from strategies.trust.settings import BoolArray, FloatArray, IntArray, TrustSettings
 
+DOUBT = 0.01
+"""A posterior above it leaves a clinic in doubt: it is asked on, and counts as little as that."""
 _HALF = 0.5
 
 
@@ -48,6 +50,15 @@ class Verdict:
     def weights(self) -> FloatArray:
         """Return p, 0 for whom a gate shut out, shape (V,)."""
         return np.where(self.shut, 0.0, self.honest)
+
+    @property
+    def unsettled(self) -> BoolArray:
+        """Return who may be honest by its uploads and is shut by no gate but bad luck's, (V,)."""
+        unsettled = self.honest >= DOUBT
+        for reason, gate in self.gates.items():
+            if reason not in MAY_CLEAR:
+                unsettled &= ~gate
+        return unsettled
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -124,6 +135,14 @@ class Detector(ABC):
         told = self._verdict.reasons
         reasons = tuple(told[column] if column >= 0 else Reason.NONE for column in columns)
         return judge(tuple(identities), honest, separation, reasons)
+
+    def unsettled(self, identities: Sequence[str]) -> BoolArray:
+        """Return whose later uploads may still show it honest, shape (n,); newcomers' always."""
+        columns = self._history.columns(identities)
+        known = columns >= 0
+        unsettled = np.ones(len(columns), dtype=np.bool_)
+        unsettled[known] = self._verdict.unsettled[columns[known]]
+        return unsettled
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the history as plain arrays; everything else follows from it."""

@@ -26,7 +26,7 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True)
 class Windows:
-    """Residuals summed over each clinic's last L = 1, 2, 4, ... uploads, W windows in all.
+    """Residuals summed over each clinic's last L = 1, 2, 4, ... uploads, and over all of them.
 
     Attributes
     ----------
@@ -35,7 +35,8 @@ class Windows:
     variance : ndarray, shape (W, V)
         ``L + (sum h / sd)^2``, of one coordinate of an honest S.
     full : ndarray of bool, shape (W, V)
-        Who has L uploads; who was not asked since is judged by the last ones it made.
+        Who has L uploads, of all at least 4; who was not asked since is judged by the last ones
+        it made.
     weight : ndarray, shape (V,)
         How much of it is left after the rounds in which a clinic was not asked: an unlucky one
         is asked again some day.
@@ -69,6 +70,8 @@ def windows(found: Residuals, sizes: FloatArray, settings: TrustSettings) -> Win
     lengths = 2 ** np.arange(count)
     reach = uploads >= lengths[:, None, None]
     full = reach[:, -1]
+    reach = np.concatenate([reach, (uploads >= uploads[-1])[None]])
+    full = np.concatenate([full, (uploads[-1] >= _FROM)[None]])
     # Up to the L-th upload from the end, or all there are.
     last = np.where(full, np.argmax(reach, axis=1), rounds - 1)
     who = np.arange(clinics)

@@ -71,7 +71,10 @@ def _starts(direction: FloatArray, settings: TrustSettings) -> FloatArray:
     each = direction
     if len(each) >= settings.starts:
         each = each[np.linspace(0, len(each) - 1, settings.starts - 1).astype(np.int64)]
-    return np.concatenate([np.median(direction, axis=0)[None, :], each])
+    # The coordinate median, without what np.median takes to handle more than this.
+    low, high = (len(direction) - 1) // 2, len(direction) // 2
+    middle = np.partition(direction, (low, high), axis=0)[[low, high]]
+    return np.concatenate([(middle[:1] + middle[1:]) / 2.0, each])
 
 
 def _precision(posterior: FloatArray, variance: FloatArray) -> FloatArray:
@@ -123,18 +126,16 @@ def _posteriors(
     half = -0.5 / variance
     near = (own + middle - 2.0 * across) * half
     log_odds = log(other / settings.prior_honest)
-    against = np.stack(
-        [
-            (own + middle + 2.0 * across) * half,
-            own * half,
-            near / settings.gross - 0.5 * dimension * log(settings.gross),
-        ]
-    )
+    against = np.empty((3, *near.shape))
+    np.multiply(own + middle + 2.0 * across, half, out=against[0])
+    np.multiply(own, half, out=against[1])
+    np.subtract(near / settings.gross, 0.5 * dimension * log(settings.gross), out=against[2])
     # All against the honest component, the largest taken out first so that nothing overflows.
     against += log_odds - near
-    top = np.maximum(np.max(against, axis=0), 0.0)
+    top = np.maximum(np.maximum.reduce(against, axis=0), 0.0)
     honest = np.exp(-top)
-    total = honest + np.add.reduce(np.exp(against - top), axis=0)
+    against -= top
+    total = honest + np.add.reduce(np.exp(against, out=against), axis=0)
     posterior: FloatArray = honest / total
     return posterior, (near + top, total)
 

@@ -14,3 +14,7 @@ class Reason(StrEnum):
     DRIFT = "its updates left their course by more than the noise explains"
     CAMP = "its updates stray the same way as those of others, away from the majority"
     ZERO = "its update is empty"
+
+
+MAY_CLEAR = frozenset({Reason.REPLAY, Reason.DRIFT, Reason.CAMP})
+"""Gates that bad luck can shut, one honest clinic in some hundreds: later uploads may open them."""

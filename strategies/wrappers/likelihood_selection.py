@@ -30,8 +30,6 @@ FloatArray = NDArray[np.float64]
 LEAST_WEIGHT = 1e-6
 """A posterior below it drops the reply: as a weight it would change nothing but rounding."""
 WEIGHT = "num-examples"
-DOUBT = 0.01
-"""A posterior above it leaves a clinic in doubt: it is asked on, and counts as little as that."""
 
 
 @dataclass(frozen=True)
@@ -186,13 +184,12 @@ class LikelihoodSelection(StrategyWrapper):
     def _doubtful(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Return of whom the evidence does not settle whether they are honest, shape (n,).
 
-        They may go on uploading, at the weight of their posterior: whoever was unlucky in round 1
-        could never show it otherwise. No gate has shut them and they kept their deals.
+        They may go on uploading, at the weight of their posterior, 0 while a gate shuts them:
+        whoever was unlucky in round 1 could never show it otherwise. They kept their deals.
         """
         if not self.second_chance:
             return np.zeros(len(names), np.bool_)
-        unsettled = self.detector.standing(names).honest >= DOUBT
-        return np.asarray(unsettled & (self.reliability.of(names) == 1.0))
+        return np.asarray(self.detector.unsettled(names) & (self.reliability.of(names) == 1.0))
 
     def _spent(self, name: str) -> bool:
         return bool(self.limit) and self._uploads.get(name, 0) >= self.limit
@@ -275,12 +272,13 @@ def _weighted(reply: Message, weight: float, vector: FloatArray | None) -> Messa
     parts: dict[str, ArrayRecord | MetricRecord | ConfigRecord] = {}
     for key, record in reply.content.items():
         if isinstance(record, MetricRecord):
-            parts[key] = MetricRecord({**record, WEIGHT: weight})
+            parts[key] = weighed = record.copy()
+            weighed[WEIGHT] = weight
         elif isinstance(record, ArrayRecord) and vector is not None:
             parts[key] = ArrayRecord({MODEL: to_array(vector)})
         else:
             parts[key] = record
-    reply.content = CheckedContent(RecordDict(parts))
+    reply.content = CheckedContent(parts)
     return reply
 
 

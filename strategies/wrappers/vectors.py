@@ -4,12 +4,13 @@ Flower serialises with ``np.save`` and reads with ``np.load``, 90 us each way fo
 both ends here know the header in advance.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from numpy.typing import NDArray
 
 NUMPY = "numpy.ndarray"
@@ -65,13 +66,15 @@ class CheckedContent(RecordDict):
     reads it. What was checked need not be parsed again.
     """
 
-    def __init__(self, content: RecordDict) -> None:
+    def __init__(self, content: Mapping[str, ArrayRecord | MetricRecord | ConfigRecord]) -> None:
         super().__init__()
         self.__dict__["_data"] = dict(content.items())
         for record in content.values():
             if isinstance(record, ArrayRecord):
                 values = record.__dict__["_data"]
-                values.update({key: VectorArray.of(array) for key, array in values.items()})
+                for key, array in values.items():
+                    if not isinstance(array, VectorArray):
+                        values[key] = VectorArray.of(array)
         self.__dict__["_by_kind"] = {
             kind: {key: record for key, record in content.items() if isinstance(record, kind)}
             for kind in (ArrayRecord, MetricRecord)

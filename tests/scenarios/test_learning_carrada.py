@@ -13,6 +13,7 @@ from federation.runner import run_one
 from federation.vectorised import cohort, federate
 from strategies.presets import compose, from_run_config
 from strategies.settings import Settings
+from strategies.trust_settings import largest_cohort, upload_channels
 from tests.datasets.carrada.conftest import RootBuilder
 
 LEARN = {"dataset": "carrada", "task": "learn", "clients": 5}
@@ -186,3 +187,25 @@ def test_a_root_without_a_class_is_one_line(
         root.boxes(view, {"000004": {"boxes": boxes, "labels": [1, 3]}})
     assert main(["simulate", *FLAGS, "--data", str(root.root)]) == 2
     assert "has no cyclist" in capsys.readouterr().err
+
+
+def test_trusted_sells_as_many_uploads_a_round_as_on_bcwd_and_trains_as_its_own_task() -> None:
+    """Models of 24 weights take two channels each; without noise clinics train as fedavg does."""
+    clinics = compose("trusted", {})
+    objects = compose("trusted", {"dataset": "carrada", "task": "learn"})
+    assert [upload_channels(clinics, 10), upload_channels(objects, 24)] == [1, 2]
+    assert largest_cohort(clinics, 10) == largest_cohort(objects, 24) == 8
+    assert (objects.rounds, objects.uploads) == (clinics.rounds, clinics.uploads)
+    learn = {"dataset": "carrada", "task": "learn", "privacy": "none"}
+    calm, plain = compose("trusted", learn), compose("fedavg", learn)
+    for name in ("rounds", "steps", "learning_rate", "l2", "features", "feature_scale", "bias"):
+        assert getattr(calm, name) == getattr(plain, name)
+
+
+@pytest.mark.parametrize("strategy", ["reputation", "trusted"])
+def test_attackers_are_found_by_the_noised_uploads_of_object_classes_too(strategy: str) -> None:
+    values = {"dataset": "carrada", "task": "learn", "rounds": 8, "uploads": 8}
+    run = run_one(compose(strategy, {**values, "attack": "sign-flip", "attackers": 6}))
+    last = run.rounds[-1].trust
+    assert not set(last["trusted"]) & set(run.attackers)
+    assert len(last["trusted"]) >= 12

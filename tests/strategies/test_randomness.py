@@ -69,6 +69,7 @@ def test_purposes_are_part_of_the_stream_and_must_never_change() -> None:
         "ATTACK_MOMENT": 1005,
         "ATTACK_DRAWS": 1006,
         "UPLOAD_COST": 1007,
+        "RATING_NOISE": 1008,
         "TYPE_ORDER": 3101,
         "TRUE_TOKENS": 3102,
         "FALSE_TOKENS": 3103,

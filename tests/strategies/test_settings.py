@@ -329,6 +329,7 @@ def test_equal_settings_hash_alike_and_leave_their_hash_behind_when_pickled() ->
     one, other = Settings(epsilon=7.0), Settings().changed(epsilon=7.0)
     assert hash(one) == hash(other)
     assert hash(one) != hash(Settings())
+    assert one.__dict__["_hash"] == hash(one)  # computed once: settings are keys of many caches
     copy = pickle.loads(pickle.dumps(one))  # noqa: S301 - what a worker process is handed
     assert copy == one
     assert "_hash" not in copy.__dict__

@@ -131,8 +131,23 @@ def test_windows_follow_each_clinics_own_uploads() -> None:
         count = len(who)
         history.add(round_, who, np.zeros((count, 1)), np.full(count, 9.0), np.ones(count))
     found = residuals(history, np.ones(3), ones, SETTINGS)
-    full = windows(found, history.sizes, SETTINGS).full.tolist()
-    assert full == [[True] * 3, [True] * 3, [True, True, False], [True, True, False]]
+    windowed = windows(found, history.sizes, SETTINGS)
+    some = [True, True, False]
+    assert windowed.full.tolist() == [[True] * 3, [True] * 3, some, some, some]
+
+
+def test_the_last_window_is_all_that_a_clinic_uploaded() -> None:
+    """Five and seven uploads lie between the powers of two; whoever has three is too new."""
+    history = History(1)
+    for round_, who in enumerate(["a", "ab", "ab", "abc", "abc", "abc", "b", "b"], start=1):
+        sent = np.arange(1.0, len(who) + 1.0)[:, None] * round_
+        history.add(round_, list(who), sent, np.full(len(who), 9.0), np.ones(len(who)))
+    found = residuals(history, np.zeros(3), np.ones(1), SETTINGS)
+    windowed = windows(found, history.sizes, SETTINGS)
+    assert windowed.full[-1].tolist() == [True, True, False]
+    everything = found.values.sum(axis=0)
+    assert windowed.sums[-1, :2] == pytest.approx(everything[:2])
+    assert windowed.sums[-1, 0] != pytest.approx(windowed.sums[2, 0])
 
 
 def test_six_that_shift_alike_are_a_camp_and_noise_alone_is_none() -> None:

@@ -10,6 +10,7 @@ from flwr.serverapp.strategy import FedAdam, FedAvg, FedMedian, Krum, Strategy
 
 from strategies.trust import KnownNoiseDetector
 from strategies.trust.lens import UpdateLens
+from strategies.trust.reasons import MAY_CLEAR
 from strategies.trust.reliability import Reliability
 from strategies.wrappers.aggregation import _EVERYBODY
 from strategies.wrappers.likelihood_selection import LikelihoodSelection
@@ -248,3 +249,23 @@ def test_a_clinic_that_is_surely_hostile_has_no_second_chance() -> None:
     chosen = layer(second_chance=True)
     play_round(chosen, 1, flip(2, 5, 7))
     assert not {2, 5, 7} & asked(play_round(chosen, 2)[0])
+
+
+def test_whom_bad_luck_may_have_shut_is_asked_on_without_weight_and_may_return() -> None:
+    """Clinic 3 strays in rounds 4 and 5 and is taken out; its later uploads let it in again."""
+    strayed = -4.0 * NOISE * COURSE / np.linalg.norm(COURSE)
+    chosen = layer(second_chance=True)
+    told, weighed = {}, {}
+    for number in range(1, 21):
+        stray = strayed if number in {4, 5} else np.zeros(DIMENSION)
+        play_round(chosen, number, lambda node, u, away=stray: u + away * (node == 3))  # type: ignore[misc]
+        told[number], weighed[number] = chosen.last.reasons.get("3", ""), chosen.last.honest["3"]
+    assert told[5] in MAY_CLEAR
+    assert weighed[5] == 0.0
+    assert weighed[20] > 0.5
+
+
+def test_copies_are_out_for_good() -> None:
+    chosen = layer(second_chance=True)
+    play_round(chosen, 1, lambda node, u: COURSE if node in {2, 5} else u)
+    assert not {2, 5} & asked(play_round(chosen, 2)[0])
