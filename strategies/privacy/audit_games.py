@@ -117,7 +117,7 @@ def shared_noise_game(
             total += np.add.reduce(rounded, axis=1)
             for _ in range(clinics if present is None else present):
                 total += sample_discrete_gaussian(grid.steps, total.size, bits).reshape(total.shape)
-        found: FloatArray = total * grid.width
+        found: FloatArray = total.astype(np.float64) * grid.width
         return found
 
     point = np.full(dimension, 1 / np.sqrt(dimension))
