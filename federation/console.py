@@ -43,6 +43,9 @@ def round_bar(settings: Settings, quiet: bool) -> Iterator[OnRound]:
 
 def data_title(settings: Mapping[str, Any]) -> str:
     """Return what the data are called in titles: the data set, or the file of another table."""
+    is_market = settings["dataset"] == "carrada" and settings.get("task", "twin") == "twin"
+    if is_market and settings.get("market") == "synthetic":
+        return "the synthetic market"
     if settings["dataset"] == "carrada" and not settings["data"]:
         return "generated CARRADA scenes"
     return Path(settings["data"]).stem if settings["schema"] else settings["dataset"].upper()
