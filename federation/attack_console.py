@@ -12,18 +12,20 @@ from strategies.trust_settings import largest_cohort
 from strategies.wrappers.byzantine import BYZANTINE
 
 MOST_NAMED = 12
+SIMULATED = "partition:"
+"""Begins the identity of who is simulated; behind it stands the number."""
 
 
-def attack_line(entry: Mapping[str, Any]) -> str:
+def attack_line(entry: Mapping[str, Any], who: str = "clinics") -> str:
     """Return who attacked how in one line, empty without an attack."""
     attack = entry["attack"]
     if not attack:
         return ""
-    names = attack["attackers"]
+    names = [name.removeprefix(SIMULATED) for name in attack["attackers"]]
     listed = ", ".join(names[:MOST_NAMED]) + (", ..." if len(names) > MOST_NAMED else "")
     return (
         f"attack: {attack['name']}, {attack['schedule']}, by {len(names)} of {entry['clients']} "
-        f"clinics" + (f": {listed}" if names else "")
+        f"{who}" + (f": {listed}" if names else "")
     )
 
 
@@ -34,14 +36,16 @@ def lowered_line(entry: Mapping[str, Any], byzantine: int) -> str:
     if not lower:
         return ""
     return (
-        f"f = {byzantine} was lowered in {len(lower)} of {len(rounds)} rounds, to {min(lower)} at "
-        "least: fewer clinics were asked, or attackers were found out before"
+        f"f = {byzantine} was lowered in {len(lower)} of {len(rounds)} rounds, down to "
+        f"{min(lower)}: fewer clinics were asked, or attackers were found out before"
     )
 
 
-def print_attack(console: Console, entry: Mapping[str, Any], byzantine: int = 0) -> None:
+def print_attack(
+    console: Console, entry: Mapping[str, Any], byzantine: int = 0, who: str = "clinics"
+) -> None:
     """Print who attacked, and for each client and reason how many replies were not used."""
-    line = attack_line(entry)
+    line = attack_line(entry, who)
     if line:
         console.print(line, soft_wrap=True)
     lowered = lowered_line(entry, byzantine)
@@ -55,8 +59,9 @@ def print_attack(console: Console, entry: Mapping[str, Any], byzantine: int = 0)
     if not unused:
         return
     console.print(f"replies not used: {sum(unused.values())}")
-    for (who, what, kind, why), count in unused.most_common(MOST_NAMED):
-        console.print(f"  {who}: {count} x {what} {kind}: {why}", soft_wrap=True, markup=False)
+    for (name, what, kind, why), count in unused.most_common(MOST_NAMED):
+        called = name.replace(SIMULATED, f"{who.removesuffix('s')} ")
+        console.print(f"  {called}: {count} x {what} {kind}: {why}", soft_wrap=True, markup=False)
     if len(unused) > MOST_NAMED:
         console.print(f"  and {len(unused) - MOST_NAMED} more in result.json")
 

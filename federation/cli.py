@@ -351,6 +351,7 @@ def _deployment(command: str) -> Callable[[str], tuple[Parser, Callable[[], Acti
         getattr(flags, f"add_{command}_flags")(parser)
         if command == "submit":
             _add_output(parser)
+            _add_database(parser)
         return parser, action
 
     return make

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -29,6 +29,7 @@ from federation.results import (
     write_text,
 )
 from federation.runner import run_one
+from federation.titles import strategy_title
 from federation.tracking import tracked, trackers_from
 from server.errors import RunFailed
 from server.federation import FederatedRun
@@ -137,7 +138,7 @@ def _write_run(
     fresh(out)
     paths: dict[str, Any] = {"result": out / "result.json", "rounds": out / "rounds.csv"}
     paths["picture"] = draw_run(out, result, run.settings, records, repetitions)
-    paths |= _clinics(out, result["runs"][0])
+    paths |= draw_clinics(out, result)
     paths["report"] = write_report(out, result)
     paths["model"] = out / "model.npz"
     if ledger := ledger_text(records):
@@ -396,13 +397,14 @@ def all_of(*told: Callable[[RoundRecord], None]) -> Callable[[RoundRecord], None
     return call
 
 
-def _clinics(out: Path, entry: dict[str, Any]) -> dict[str, Path]:
+def draw_clinics(out: Path, result: Mapping[str, Any]) -> dict[str, Path]:
     """Draw each clinic over time where clinics are selected."""
+    entry = result["runs"][0]
     if "trust" not in entry["rounds"][-1]:
         return {}
     from federation.trust_figures import draw_clinics_of
 
-    return {"clinics": draw_clinics_of(out, entry)}
+    return {"clinics": draw_clinics_of(out, entry, strategy_title(result["settings"]))}
 
 
 def draw_run(

@@ -133,7 +133,7 @@ def _write(
         from federation.figures import draw_comparison
 
         paths["rounds"] = write_rounds(out, result["runs"])
-        paths["picture"] = draw_comparison(out, result, swept[0][0] if swept else None)
+        paths["picture"] = draw_comparison(out, result, [name for name, _ in swept])
     paths["report"] = write_report(out, result)
     write_text(out / "result.json", to_json(result))
     return {"result": out / "result.json"} | paths

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from federation.attack_console import print_attack
+from federation.titles import strategy_title
 from server.loop import RoundRecord
 from strategies.settings import Settings
 
@@ -81,7 +82,7 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     console = Console(highlight=False)
     entry, settings = result["runs"][0], result["settings"]
     rows = result["summary"]
-    seeds = rows[0]["n"] if rows else 1
+    seeds, ran = rows[0]["n"] if rows else 1, strategy_title(settings)
     table = Table(
         title=f"{entry['clients']} {who(settings)}, {data_title(settings)}, held-out records",
         title_justify="left",
@@ -90,10 +91,10 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
     table.add_column("mean \u00b1 95 % interval" if seeds > 1 else "", no_wrap=True)
     for name in _columns(entry["final"]).values():
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_row(f"{entry['strategy']}, seed {entry['seed']}", *_figures(entry["final"]))
+    table.add_row(f"{ran}, seed {entry['seed']}", *_figures(entry["final"]))
     if seeds > 1:
         by_metric = {row["metric"]: row for row in rows}
-        table.add_row(f"{entry['strategy']}, {seeds} seeds", *_intervals(by_metric))
+        table.add_row(f"{ran}, {seeds} seeds", *_intervals(by_metric))
     for key, label in (
         ("federated_nonprivate", "no noise, same steps"),
         ("centralised_svm", "centralised SVM"),
@@ -120,13 +121,13 @@ def print_run(result: Mapping[str, Any], paths: Mapping[str, Any]) -> None:
             "  the threshold was chosen with sight of the data",
             soft_wrap=True,
         )
-    _print_confusion(console, entry["final"])
+    _print_confusion(console, entry["final"], f" of seed {entry['seed']}" if seeds > 1 else "")
     if settings["privacy"] != "none":
         _print_privacy(console, entry["privacy"])
     if entry["market"]:
         paid = entry["market"]["payments"] / 1e6
         console.print(f"{entry['market']['uploads_bought']} uploads bought for {paid:.2f} credits")
-    print_attack(console, entry, settings["byzantine"])
+    print_attack(console, entry, settings["byzantine"], who(settings))
     console.print(f"{entry['final']['seconds']:.2f} s for {settings['rounds']} rounds")
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)
@@ -143,7 +144,8 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
     for name in ("strategy", "cell"):
         table.add_column(name)
     second = metrics_shown(row["metric"] for row in result["summary"])
-    for name in ("accuracy %", _HEADINGS[second], "minus first", "seeds"):
+    first = result["summary"][0]["strategy"]
+    for name in ("accuracy %", _HEADINGS[second], f"minus {first}, points", "seeds"):
         table.add_column(name, justify="right", no_wrap=True)
     by_key: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in result["summary"]:
@@ -198,13 +200,14 @@ def _progress() -> Progress:
     )
 
 
-def _print_confusion(console: Console, final: Mapping[str, Any]) -> None:
+def _print_confusion(console: Console, final: Mapping[str, Any], whose: str) -> None:
     if "true_positive" not in final:
         for line in confusion_lines(final):
             console.print(line)
         return
     console.print(
-        f"confusion: {final['true_positive']} diseased found, {final['false_negative']} missed; "
+        f"confusion{whose}: {final['true_positive']} diseased found, "
+        f"{final['false_negative']} missed; "
         f"{final['true_negative']} healthy cleared, {final['false_positive']} alarmed"
     )
 

@@ -34,7 +34,8 @@ def show(options: argparse.Namespace) -> int:
     for row in rows:
         sys.stdout.write(
             f"{row['data']}: epsilon {row['epsilon']:.4g} by {row['uploads']} uploads "
-            f"in {row['runs']} runs\n"
+            + (f"and {row['ratings']} ratings " if row["ratings"] else "")
+            + f"in {row['runs']} runs\n"
         )
     if not rows:
         sys.stdout.write("nothing was charged\n")
@@ -76,5 +77,6 @@ def _row(name: str, ledger: Ledger, delta: float) -> dict[str, Any]:
         "data": name,
         "epsilon": ledger.epsilon("server", delta),
         "uploads": ledger.uploads(),
+        "ratings": ledger.ratings(),
         "runs": len({charge.run for charge in ledger.charges}),
     }

@@ -36,6 +36,7 @@ _OUTPUT_ONLY = (
     "resume",
     "workers",
     "track",
+    "wait",
     "config",
 )
 

@@ -1,4 +1,4 @@
-"""A finished run of ``simulate`` into the results database."""
+"""A finished run of ``simulate`` or ``submit`` into the results database."""
 
 import argparse
 from collections.abc import Sequence
@@ -37,6 +37,7 @@ def record_run(
     entry: dict[str, Any],
     details: Sequence[Detail],
     started: str,
+    command: str = "simulate",
 ) -> str:
     """Record one run; return what may be printed of the database's place.
 
@@ -52,7 +53,7 @@ def record_run(
 
     run = Finished(
         key=key_of(settings),
-        command="simulate",
+        command=command,
         status=DONE,
         settings=settings.shown(),
         versions=all_versions(),

@@ -91,12 +91,15 @@ def _heat(
     return image
 
 
-def draw_clinics_of(out: Path, entry: Mapping[str, Any]) -> Path:
-    """Draw the clinics of a run of ``simulate`` into its directory; see :func:`draw_clinics`."""
+def draw_clinics_of(out: Path, entry: Mapping[str, Any], title: str) -> Path:
+    """Draw the clinics of a run of ``simulate`` into its directory; see :func:`draw_clinics`.
+
+    ``title`` is what the strategy is called.
+    """
     attack = entry.get("attack") or {}
     hostile = len(attack.get("attackers", ()))
     epsilon = entry["cell"].get("epsilon")
-    parts = [entry["strategy"], "no noise" if epsilon is None else f"ε {epsilon:g}"]
+    parts = [title, "no noise" if epsilon is None else f"ε {epsilon:g}"]
     parts.append(f"{hostile} of {entry['clients']} clinics attack" if hostile else "no attack")
     parts[-1] += f" ({entry['cell']['attack']})" if hostile else ""
     return draw_clinics(entry, out / "clinics.png", ", ".join(parts))

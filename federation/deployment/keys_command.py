@@ -3,9 +3,17 @@
 import argparse
 from pathlib import Path
 
-from federation.deployment.certificates import check_host
+from federation.deployment.certificates import check_host, hosts_of, read_certificate
 from federation.deployment.errors import DeploymentError
-from federation.deployment.key_folder import add, create, names_from, renew, revoke
+from federation.deployment.files import read_small
+from federation.deployment.key_folder import (
+    SERVER_CERTIFICATE,
+    add,
+    create,
+    names_from,
+    renew,
+    revoke,
+)
 
 MAX_DAYS = 3650
 
@@ -43,7 +51,8 @@ def keys(options: argparse.Namespace) -> int:
 
 def _made(out: Path, hosts: tuple[str, ...], names: tuple[str, ...], days: int) -> int:
     made = create(out, hosts, names, days)
-    shown = ", ".join((*hosts, "localhost", "127.0.0.1", "::1"))
+    certificate = read_certificate(read_small(out / "server" / SERVER_CERTIFICATE, "a certificate"))
+    shown = ", ".join(hosts_of(certificate))
     print(f"authority: {out / 'authority'}  keep it offline: it can make new servers")
     print(f"server:    {out / 'server'}  certificate for {shown}, {days} days")
     print(f"submitter: {out / 'submitter'}  may send runs: code that the server executes")

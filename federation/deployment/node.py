@@ -314,8 +314,10 @@ def _opening(node: Node) -> str:
     if node.seeded_noise:
         lines.append("warning: seeded noise is allowed: NOT private, for experiments only")
     lines.append(f"logs: {node.state / 'logs'}; requests: {node.state / 'requests.jsonl'}")
+    access = "--insecure" if node.keys is None else "--keys keys/submitter"
     lines.append(
-        f"next, when all clients are connected: ./run_federation.sh submit --server {node.address}"
+        "next, when all N clients are connected, where the submitter's keys are: "
+        f"./run_federation.sh submit {access} --server {node.address} --clients N"
     )
     return "\n".join(lines)
 

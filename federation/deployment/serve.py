@@ -230,8 +230,8 @@ def ready_text(server: Server) -> str:
     lines += [
         "next, on each client's machine: ./run_federation.sh client "
         f"--keys keys/clients/{names[0]} --server {public} --data FILE",
-        f"then: ./run_federation.sh submit --keys {server.keys} --server {public} "
-        f"--clients {len(names)}",
+        "then, where the submitter's keys are: ./run_federation.sh submit --keys keys/submitter "
+        f"--server {public} --clients {len(names)}",
     ]
     return "\n".join(lines)
 

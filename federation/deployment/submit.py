@@ -17,7 +17,7 @@ from federation.commands import (
     out_from,
     print_result,
 )
-from federation.console import print_run, round_bar
+from federation.console import round_bar
 from federation.deployment.bundle import Bundle, build_bundle
 from federation.deployment.control import Control
 from federation.deployment.errors import DeploymentError
@@ -27,7 +27,8 @@ from federation.deployment.results import write_market, write_model
 from federation.deployment.surroundings import address_from, is_loopback, joined
 from federation.flags import one_line, settings_from
 from federation.market_console import market_bar
-from federation.outputs import repeat_command
+from federation.outputs import now, repeat_command
+from federation.recording import check_database, record_run
 from server.errors import RunFailed
 from server.frames import RESULT, FrameError, FrameReader, round_from_value
 from server.loop import RoundRecord
@@ -46,7 +47,9 @@ def submit(options: argparse.Namespace) -> int:
         return 0
     settings = deployable(settings_from(options))
     out = out_from(options, settings.strategy)
+    check_database(options, out)
     control = connect(options)
+    started = now()
     quiet = options.quiet or options.json
     tell: Callable[[str], None] = (lambda _: None) if quiet else _tell
     records: list[RoundRecord] = []
@@ -69,7 +72,7 @@ def submit(options: argparse.Namespace) -> int:
         raise
     finally:
         control.close()
-    return _finish(options, out, value)
+    return finish(options, out, value, started)
 
 
 def deployable(settings: Settings) -> Settings:
@@ -248,13 +251,15 @@ def _noted(
     return note
 
 
-def _finish(options: argparse.Namespace, out: Path, value: dict[str, Any]) -> int:
-    if value.get("kind") == "market":
-        result, paths, table = write_market(out, value)
-    else:
-        result, paths = write_model(out, value, repeat_command("submit", options))
-        table = print_run
-    print_result(options, result, partial(table, result, paths))
+def finish(options: argparse.Namespace, out: Path, value: dict[str, Any], started: str) -> int:
+    """Write a run's result as it came, record it in the results database, and print it."""
+    write = write_market if value.get("kind") == "market" else write_model
+    written = write(out, value, repeat_command("submit", options))
+    result, paths = written.result, written.paths
+    paths["database"] = record_run(
+        options, out, written.settings, result["runs"][0], written.details, started, "submit"
+    )
+    print_result(options, result, partial(written.show, result, paths))
     return 0
 
 

@@ -1,6 +1,7 @@
 """``live DIR``: a finished run on the page it would have shown, until Ctrl-C."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
@@ -16,10 +17,12 @@ def play(options: argparse.Namespace) -> int:
     server = LiveServer(source, port).start()
     try:
         taken = f" (port {port} is taken)" if port not in (0, server.port) else ""
-        tell(f"live view: {server.address}{taken}; Ctrl-C ends it")
+        tell(f"live view: {server.address}{taken}")
+        tell("Ctrl-C ends it")
         Event().wait()
     except KeyboardInterrupt:
         return 0
     finally:
-        server.close(0.0)
+        with suppress(KeyboardInterrupt):  # timeout(1) and impatient people send it twice
+            server.close(0.0)
     return 0

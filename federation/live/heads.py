@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from datasets.errors import DataError
+from federation.titles import strategy_title
 from strategies.attack_settings import attackers_of
 from strategies.settings import Settings
 
@@ -68,7 +69,13 @@ def title_of(settings: Settings) -> str:
         what = f"{settings.market} market, {settings.clients} devices, {settings.users} users"
     else:
         what = f"{settings.dataset}, {settings.clients} clinics"
-    return f"{settings.strategy}: {what}, seed {settings.seed}"
+    return f"{strategy_title(settings.as_dict())}: {what}{_attack(settings)}, seed {settings.seed}"
+
+
+def _attack(settings: Settings) -> str:
+    if not settings.attack:
+        return ""
+    return f", {len(attackers_of(settings))} attack ({settings.attack})"
 
 
 def _floors(settings: Settings) -> dict[str, float]:

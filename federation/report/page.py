@@ -11,13 +11,25 @@ from typing import Any
 
 from datasets.errors import DataError
 from datasets.files import read_text
+from federation.console import data_title
 from federation.console import who as who_trains
 from federation.flags import UsageError
 from federation.report.grid import Grid, Result, grid_of, title_of
 from federation.report.numbers import Interval, Number, number
 from federation.report.pictures import MOST, learning_curves, privacy_curves, reputations
-from federation.report.sections import boards, certified, heat_maps, sales, settings_of, traced
+from federation.report.sections import (
+    boards,
+    certified,
+    drawn_anew,
+    heat_maps,
+    proven_epsilon,
+    sales,
+    settings_of,
+    traced,
+    warnings_of,
+)
 from federation.results import write_text
+from federation.titles import strategy_title
 
 PAGE = "report.html"
 MAX_RESULT_BYTES = 1 << 30
@@ -137,6 +149,8 @@ def _view(grid: Grid) -> dict[str, Any]:
         "learning": learning_curves(grid),
         "private": private,
         "unit": private[0]["unit"] if private else "",
+        "warnings": warnings_of(grid),
+        "anew": drawn_anew(grid),
         "reputations": reputations(grid),
         "unshown": max(len(rounds) - MOST, 0),
         "sales": sales(grid),
@@ -149,7 +163,10 @@ def _view(grid: Grid) -> dict[str, Any]:
 
 
 def _title(grid: Grid) -> str:
-    data = Path(grid.result["settings"]["data"]).stem or grid.result["settings"]["dataset"].upper()
+    settings = grid.result["settings"]
+    data = Path(settings["data"]).stem if settings["data"] else data_title(settings)
+    if "cells" not in grid.result:
+        return f"{strategy_title(settings)} on {data}"
     if len(grid.strategies) == 1:
         return f"{grid.strategies[0]} on {data}"
     return f"{len(grid.strategies)} strategies on {data}"
@@ -162,6 +179,10 @@ def _subtitle(grid: Grid) -> str:
     parts = [who, _count(len(grid.result["runs"]), "run"), _count(grid.seeds, "seed")]
     if len(grid.combinations) > 1:
         parts.append(f"{len(grid.combinations)} combinations of attacks and settings")
+    elif (attack := first["cell"].get("attack", "none")) != "none":
+        hostile = (first.get("attack") or {}).get("attackers")
+        who = f"{len(hostile)} of {first['clients']} attack" if hostile else "attacked"
+        parts.append(f"{who} ({attack})")
     return ", ".join(parts)
 
 
@@ -170,7 +191,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _glance(grid: Grid) -> list[Line]:
-    lines = [_best(grid)]
+    lines = _best(grid)
     if len(grid.values("attack")) > 1:
         lines.append(_toughest(grid))
     floors: Mapping[str, Any] = grid.result.get("floors", {})
@@ -199,18 +220,25 @@ def _ranked(grid: Grid, values: Mapping[str, Interval]) -> str:
     return max(values, key=height)
 
 
-def _best(grid: Grid) -> Line:
+def _best(grid: Grid) -> list[Line]:
+    """Return the best of all and, where that is one without noise, the best with noise."""
     measure, swept = grid.measures[0], grid.combinations[0]
     values = {s: v for s in grid.strategies if (v := grid.interval(s, swept, measure)) is not None}
     best = _ranked(grid, values)
     value, where = values[best], title_of(swept)
     known = ", 95 % interval in brackets" if value.known else ", one seed: no interval"
     if len(values) == 1:
-        return Line(f"{best}: {measure.label}", value, f" {measure.unit}{known}.")
+        return [Line(f"{best}: {measure.label}", value, f" {measure.unit}{known}.")]
     alike = sum(other.mean.value == value.mean.value for other in values.values()) - 1
     name = f"{best} and {alike} more alike" if alike else best
     before = f"Best{f' with {where}' if where else ''}: {name}, {measure.label}"
-    return Line(before, value, f" {measure.unit}{known}{_within(value, values)}.")
+    lines = [Line(before, value, f" {measure.unit}{known}{_within(value, values)}.")]
+    noised = {s: v for s, v in values.items() if proven_epsilon(grid, s, swept) is not None}
+    if noised and best not in noised:
+        first = _ranked(grid, noised)
+        words = f"Best of those with noise (the one above has none): {first}, {measure.label}"
+        lines.append(Line(words, noised[first], f" {measure.unit}."))
+    return lines
 
 
 def _within(best: Interval, values: Mapping[str, Interval]) -> str:
@@ -220,7 +248,9 @@ def _within(best: Interval, values: Mapping[str, Interval]) -> str:
         return ""
     means = [other.mean.value for other in values.values() if other is not best]
     inside = sum(mean is not None and low <= mean <= high for mean in means)
-    return f"; {inside} of the other {len(means)} lie within it"
+    if inside == len(means):
+        return f"; all {len(means)} others lie within it" if inside > 1 else "; the other one too"
+    return f"; {inside or 'none'} of the other {len(means)} within it"
 
 
 def _toughest(grid: Grid) -> Line:
@@ -239,5 +269,18 @@ def _toughest(grid: Grid) -> Line:
     best = _ranked(grid, {name: value for name, (value, _) in worst.items()})
     value, where = worst[best]
     return Line(
-        f"Toughest: {best}, in its worst case ({where}) {measure.label}", value, f" {measure.unit}."
+        f"Toughest: {best}{_silent(grid, best)}, in its worst case ({where}) {measure.label}",
+        value,
+        f" {measure.unit}.",
     )
+
+
+def _silent(grid: Grid, strategy: str) -> str:
+    """Return that a strategy adds no noise, where others of the comparison do."""
+    noised = {
+        name
+        for name in grid.strategies
+        for swept in grid.combinations
+        if proven_epsilon(grid, name, swept) is not None
+    }
+    return " (without noise)" if noised and strategy not in noised else ""

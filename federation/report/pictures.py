@@ -7,7 +7,7 @@ from typing import Any
 
 from federation.details import HONEST
 from federation.report.charts import Chart, Line, draw
-from federation.report.grid import Grid, Swept, title_of
+from federation.report.grid import Grid, Swept, swept_of, title_of
 from federation.report.numbers import Interval
 from federation.report.sections import traced
 from federation.statistics import summarise
@@ -186,11 +186,12 @@ def _limits(lines: Sequence[Line]) -> tuple[float, float]:
 
 
 def _threshold(grid: Grid, place: int) -> dict[str, float]:
-    if not grid.is_market:
-        return {}
-    theta = float(grid.result["settings"]["theta"])
-    selection = grid.result["runs"][place]["strategy"]
-    return {} if selection == "no-reputation" else {f"trusted from \u03b8 = {theta:g}": theta}
+    run = grid.result["runs"][place]
+    settings = (grid.block(run["strategy"], swept_of(run)) or grid.result)["settings"]
+    theta, chosen = float(settings["theta"]), settings.get("selection", "none") != "none"
+    if grid.is_market:
+        chosen = run["strategy"] != "no-reputation"
+    return {} if not chosen else {f"trusted from \u03b8 = {theta:g}": theta}
 
 
 def _marks(grid: Grid) -> dict[str, float]:

@@ -6,7 +6,9 @@ from typing import Any
 
 from federation.report.grid import Grid, Swept, title_of
 from federation.report.numbers import NONE, Interval, Measure, Number, interval, number
+from strategies.privacy.report_warnings import SEEDED
 
+MOST_WARNINGS = 6
 BASELINES = {
     "federated_nonprivate": "no noise, no attack, steps of {first} (baseline)",
     "centralised_svm": "centralised linear SVM (baseline)",
@@ -79,7 +81,7 @@ def _board(grid: Grid, swept: Swept) -> Board:
         values = [grid.interval(name, swept, measure) for measure in grid.measures]
         if values[0] is not None:
             difference = grid.interval(name, swept, first, "_minus_first")
-            epsilon = _epsilon(grid, name, swept)
+            epsilon = proven_epsilon(grid, name, swept)
             found.append(Row(name, "strategy", values, difference, None, epsilon))
     found.sort(key=lambda row: -sign * _mean(row.values[0]))
     rows = [*found, *_references(grid, swept)]
@@ -116,7 +118,7 @@ def _references(grid: Grid, swept: Swept) -> list[Row]:
     return rows
 
 
-def _epsilon(grid: Grid, strategy: str, swept: Swept) -> Number | None:
+def proven_epsilon(grid: Grid, strategy: str, swept: Swept) -> Number | None:
     """Return the epsilon of the first seed's run that is proven against a curious server."""
     for place in grid.runs(strategy, swept)[:1]:
         if _table(grid, place):
@@ -242,6 +244,32 @@ def _short(grid: Grid, path: Sequence[str | int]) -> Number:
     found = number(grid.result, path)
     text = "unbounded" if found.value is None else f"{found.value:.4g}"
     return Number(found.pointer, found.value, text)
+
+
+def warnings_of(grid: Grid) -> list[str]:
+    """Return what a reader of the privacy figures has to know, once each, with whose it is."""
+    found: dict[str, list[str]] = {}
+    for strategy in grid.strategies:
+        for swept in grid.combinations:
+            for place in grid.runs(strategy, swept)[:1]:
+                for text in _warnings(grid, place):
+                    names = found.setdefault(text, [])
+                    names += [] if strategy in names else [strategy]
+    several = len(grid.strategies) > 1
+    shown = [f"{', '.join(names)}: {text}" if several else text for text, names in found.items()]
+    return shown[:MOST_WARNINGS]
+
+
+def drawn_anew(grid: Grid) -> bool:
+    """Return whether noise came from the operating system, so that no command repeats it."""
+    noised = [place for place in range(len(grid.result["runs"])) if _table(grid, place)]
+    return any(
+        not any(text.startswith(SEEDED) for text in _warnings(grid, place)) for place in noised
+    )
+
+
+def _warnings(grid: Grid, place: int) -> list[str]:
+    return list(grid.result["runs"][place]["privacy"]["warnings"]) if _table(grid, place) else []
 
 
 def traced(grid: Grid) -> list[tuple[str, int]]:

@@ -132,9 +132,9 @@ class Ledger:
         """Return the number of uploads, of one run or in all."""
         return sum(c.is_upload and run in (None, c.run) for c in self.charges)
 
-    def ratings(self, run: str) -> int:
-        """Return the number of noised ratings of one run."""
-        return sum(not c.is_upload and run == c.run for c in self.charges)
+    def ratings(self, run: str | None = None) -> int:
+        """Return the number of noised ratings, of one run or in all."""
+        return sum(not c.is_upload and run in (None, c.run) for c in self.charges)
 
     def epsilon(self, adversary: str, delta: float, run: str | None = None) -> float:
         """Return the eps spent against ``adversary``, in one run or in all (replace-one)."""

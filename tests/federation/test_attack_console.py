@@ -24,11 +24,10 @@ def entry(attackers: int = 2, **verdict: str) -> dict[str, Any]:
 
 
 def test_who_attacked() -> None:
-    assert (
-        attack_line(entry()) == "attack: nan, always, by 2 of 40 clinics: partition:0, partition:1"
-    )
+    assert attack_line(entry()) == "attack: nan, always, by 2 of 40 clinics: 0, 1"
+    assert attack_line(entry(), "devices") == "attack: nan, always, by 2 of 40 devices: 0, 1"
     assert attack_line(entry(0)) == "attack: nan, always, by 0 of 40 clinics"
-    assert attack_line(entry(30)).endswith("partition:11, ...")
+    assert attack_line(entry(30)).endswith(", 11, ...")
     assert attack_line(entry() | {"attack": {}}) == ""
 
 
@@ -37,7 +36,7 @@ def test_a_reason_that_looks_like_markup_is_printed_as_it_is() -> None:
     print_attack(console, entry(reason="[bold]all fine[/bold] [link=x]"))
     text = console.export_text()
     assert "replies not used: 2" in text
-    assert "partition:1: 2 x train rejected: [bold]all fine[/bold] [link=x]" in text
+    assert "clinic 1: 2 x train rejected: [bold]all fine[/bold] [link=x]" in text
 
 
 def test_what_f_is_possible_is_said_at_the_start() -> None:
@@ -106,5 +105,5 @@ def test_what_f_an_auctions_cohort_allows_is_said_and_held_to(
 
 def test_a_lowered_f_is_said_at_the_end() -> None:
     run = {"rounds": [{"round": 0}, {"byzantine": 3}, {"byzantine": 1}, {"byzantine": 2}, {}]}
-    assert lowered_line(run, 3).startswith("f = 3 was lowered in 2 of 4 rounds, to 1 at least")
+    assert lowered_line(run, 3).startswith("f = 3 was lowered in 2 of 4 rounds, down to 1:")
     assert lowered_line({"rounds": [{}, {"byzantine": 3}]}, 3) == ""

@@ -305,7 +305,7 @@ def test_compare_writes_every_run_of_the_grid_paired(
     digests = {r["final"]["weights_sha256"] for r in result["runs"] if r["strategy"] == "fedavg"}
     assert len(digests) == 2  # no noise: epsilon changes nothing
     assert (out / "comparison.png").read_bytes().startswith(b"\x89PNG")
-    assert "minus first" in capsys.readouterr().out
+    assert "minus global-dp, points" in capsys.readouterr().out
 
 
 def test_compare_is_the_same_on_one_core_and_on_two(tmp_path: Path) -> None:

@@ -164,6 +164,35 @@ def test_the_page_has_the_parts_that_its_result_calls_for(folder: Path) -> None:
         assert words in text
 
 
+def test_who_adds_no_noise_is_said_and_whose_a_warning_is(folder: Path) -> None:
+    """The best without privacy is no news: beside it stands the best with."""
+    result = json.loads((folder / "compare" / "result.json").read_text())
+    for row in result["summary"]:
+        mean = {"fedavg": 0.9, "dp-gd": 0.8}.get(row["strategy"], 0.7)
+        row |= {"mean": mean, "ci95_low": mean - 0.01, "ci95_high": mean + 0.01}
+    page = page_of(result)
+    assert "Best of those with noise (the one above has none): dp-gd" in page
+    assert "Toughest: fedavg (without noise)" in page
+    assert "Warning: global-dp, dp-gd: seeded noise: not private" in page
+    assert "no noise: epsilon is unbounded" not in page
+
+
+def test_a_run_with_fresh_noise_does_not_promise_the_same_numbers(folder: Path) -> None:
+    result = json.loads((folder / "simulate" / "result.json").read_text())
+    assert "gives the same numbers" in page_of(result)
+    (run,) = result["runs"]
+    run["privacy"]["warnings"] = [t for t in run["privacy"]["warnings"] if "seeded" not in t]
+    assert "the numbers differ each time" in page_of(result)
+
+
+def test_a_run_under_attack_with_parts_of_another_says_so(tmp_path: Path) -> None:
+    words = "simulate --strategy fedavg --aggregation krum --byzantine 2 --attack alie --rounds 2"
+    assert main([*words.split(), "--attackers", "2", "--quiet", "--out", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "<h1>fedavg (krum) on BCWD</h1>" in page
+    assert "2 of 20 attack (alie)" in page
+
+
 def test_the_command_repeats_the_result(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,22 @@ def test_list_finds_every_database_under_runs(capsys: pytest.CaptureFixture[str]
     assert (row["id"], row["strategy"], row["status"]) == (1, "reputation", "done")
 
 
+def test_a_list_is_aligned_for_people_and_tabbed_for_programs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["runs", "list"]) == 0
+    tabbed = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["runs", "list"]) == 0
+    aligned = capsys.readouterr().out.splitlines()
+    assert [line.split("\t") for line in tabbed] == [
+        [line] if line.endswith(".db") else line.split() for line in aligned[: len(tabbed)]
+    ]
+    place = aligned[1].index("strategy")
+    assert aligned[2][place:].startswith("global-dp ")
+    assert aligned[-1].endswith("runs show 1 --dir runs/two")
+
+
 def test_show_prints_a_run_and_all_of_it_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "show", "1", "--dir", "runs/one"]) == 0
     assert "strategy: global-dp" in capsys.readouterr().out

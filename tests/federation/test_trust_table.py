@@ -108,7 +108,7 @@ def test_the_attacks_of_a_table_are_the_twelve_and_nobody() -> None:
 
 def test_each_clinic_over_time_is_drawn_with_its_run(tmp_path: Path) -> None:
     run = run_one(compose("trusted", {"rounds": 4, "attack": "sign-flip", "attackers": 3}))
-    assert draw_clinics_of(tmp_path, run_entry(run)).stat().st_size > 10_000
+    assert draw_clinics_of(tmp_path, run_entry(run), "trusted").stat().st_size > 10_000
 
 
 MISTAKES = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from federation.cli import main
 from federation.runner import run_one
 from server.certification import privacy_of
 from server.federation import run_federation
@@ -72,7 +73,9 @@ def test_the_report_certifies_uploads_and_ratings_together(privacy: str) -> None
             assert epsilon == pytest.approx(epsilon_of_mu(composed(parts), 1e-5), rel=1e-6)
 
 
-def test_each_clinics_ledger_comes_to_what_the_report_says(tmp_path: Path) -> None:
+def test_each_clinics_ledger_comes_to_what_the_report_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = rated("dp-gd", ledger=str(tmp_path / "ledger.db"))
     run = run_one(settings)
     assert all(record.metrics["clients-rated"] == 7 for record in run.rounds[1:])
@@ -86,6 +89,9 @@ def test_each_clinics_ledger_comes_to_what_the_report_says(tmp_path: Path) -> No
         assert len(ledger.charges) == 8
     assert len(store.names()) == 7
     store.close()
+    assert main(["runs", "show", "--ledger", str(tmp_path / "ledger.db")]) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"epsilon {certified:.4g} by 4 uploads and 4 ratings in 1 runs") == 7
 
 
 def test_who_has_no_budget_for_ratings_is_not_asked_for_more_and_uploads_on() -> None:

@@ -71,7 +71,7 @@ def test_everybody_enrols_in_order_with_what_they_said() -> None:
         ),
         (lambda _: None, "not a Message"),
     ],
-    ids=str,
+    ids=[f"answer {number}" for number in range(15)],  # functions have no name that lasts
 )
 def test_a_client_that_says_nonsense_is_missing_and_named(
     tamper: Callable[[Message], Any], reason: str

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from federation.cli import main
 from federation.deployment import certificates
 from federation.deployment.errors import DeploymentError
 from federation.deployment.key_folder import (
@@ -194,3 +195,13 @@ def test_keys_without_a_host_are_for_this_machine(tmp_path: Path) -> None:
     found = certificates.hosts_of(certificates.read_certificate(pem))
     assert found == ("localhost", "127.0.0.1", "::1")
     assert [client.name for client in registered(tmp_path / "keys/server")] == ["ann"]
+
+
+def test_keys_name_each_host_of_the_certificate_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["keys", "--host", "localhost,fed.example.org", "--clients", "1", "--out"]
+    assert main([*words, str(tmp_path / "keys")]) == 0
+    (line,) = (row for row in capsys.readouterr().out.splitlines() if "certificate for" in row)
+    assert line.count("localhost") == 1
+    assert "fed.example.org" in line

@@ -1,6 +1,7 @@
 """A playback shows what the live view showed, and what result.json says."""
 
 import json
+from argparse import Namespace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -207,3 +208,28 @@ def test_without_the_flag_nothing_is_loaded() -> None:
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     assert found.stdout.strip() == "['federation.live', 'federation.live.view']"
+
+
+def test_a_second_ctrl_c_while_it_ends_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from federation.live import command
+
+    class Served:
+        port, address = 1, "http://127.0.0.1:1/token/"
+
+        def start(self) -> "Served":
+            return self
+
+        def close(self, _: float) -> None:
+            raise KeyboardInterrupt
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "playback", lambda _: None)
+    monkeypatch.setattr(command, "LiveServer", lambda *_: Served())
+    monkeypatch.setattr(command, "Event", type("E", (), {"wait": interrupted}))
+    assert command.play(Namespace(directory=str(tmp_path))) == 0
+    address = capsys.readouterr().err.splitlines()[0]
+    assert address.endswith("/token/")  # nothing behind it that a terminal takes for a part of it
