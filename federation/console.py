@@ -43,6 +43,9 @@ def round_bar(settings: Settings, quiet: bool) -> Iterator[OnRound]:
 
 def data_title(settings: Mapping[str, Any]) -> str:
     """Return what the data are called in titles: the data set, or the file of another table."""
+    is_market = settings["dataset"] == "carrada" and settings.get("task", "twin") == "twin"
+    if is_market and settings.get("market") == "synthetic":
+        return "the synthetic market"
     if settings["dataset"] == "carrada" and not settings["data"]:
         return "generated CARRADA scenes"
     return Path(settings["data"]).stem if settings["schema"] else settings["dataset"].upper()
@@ -150,11 +153,12 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
     by_key: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in result["summary"]:
         by_key.setdefault((row["strategy"], _cell(row["cell"])), {})[row["metric"]] = row
+    titles = _titles(result)
     for (strategy, cell), metrics in by_key.items():
         accuracy = metrics["accuracy"]
         difference = metrics.get("accuracy_minus_first")
         table.add_row(
-            strategy,
+            titles.get(strategy, strategy),
             cell,
             _interval(accuracy, 100.0, 1),
             _interval(metrics[second], 100.0, 1),
@@ -171,6 +175,17 @@ def print_comparison(result: Mapping[str, Any], paths: Mapping[str, Any]) -> Non
     console.print(text)
     for label, path in paths.items():
         console.print(f"{label}: {path}", soft_wrap=True)
+
+
+def _titles(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each strategy is called; a part that is swept stands in the cell."""
+    swept = {name for run in result["runs"] for name in run.get("swept", {})}
+    return {
+        cell["strategy"]: strategy_title(
+            {name: value for name, value in cell["settings"].items() if name not in swept}
+        )
+        for cell in result.get("cells", [])
+    }
 
 
 def print_whole(console: Console, table: Table) -> None:

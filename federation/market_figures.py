@@ -97,6 +97,7 @@ def draw_market(entry: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], out
     mark(bottom, settings["theta"], f"trusted from \u03b8 = {settings['theta']:g}")
     top.set(ylabel="share of deliveries bought (%)", xlabel="round (mean of an episode)")
     top.set_ylim(0, 100)
+    top.set_xlim(bottom.get_xlim())  # the same round stands above itself
     bottom.set(ylabel="reputation R", xlabel="round")
     top.legend(fontsize=8, loc="upper left")
     bottom.legend(fontsize=8, loc="lower left")

@@ -10,6 +10,8 @@ from federation.drawing import BLUE, GREY, VERMILION, canvas, save
 from federation.statistics import Summary
 
 COLUMNS = 4
+MOST_MARKERS = 25
+"""Rounds that are marked on a line of many."""
 LINES: Mapping[str, tuple[str, str, str]] = {
     "malicious": (VERMILION, "s-", "attackers' share of the merge (winners, in an auction)"),
     "found": (BLUE, "o-", "attackers shut out"),
@@ -71,7 +73,8 @@ def _draw(axis: Any, points: Sequence[Summary], colour: str, style: str) -> None
     axis.fill_between(
         numbers, np.clip(low, 0, 100), np.clip(high, 0, 100), color=colour, alpha=0.18, lw=0
     )
-    axis.plot(numbers, mean, style, color=colour, ms=3, lw=1.2)
+    every = -(-len(points) // MOST_MARKERS)
+    axis.plot(numbers, mean, style, color=colour, ms=3, lw=1.2, markevery=every)
     axis.xaxis.get_major_locator().set_params(integer=True)
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from strategies.learning.linear_svm import FloatArray, hinge_loss
-from strategies.learning.one_versus_rest import class_scores, predict_classes, signed_rows
+from strategies.learning.linear_svm import FloatArray
+from strategies.learning.one_versus_rest import class_scores, predict_classes
 
 RATES = ("accuracy", "loss", "balanced_accuracy", "macro_f1")
 
@@ -107,10 +107,11 @@ def recognise(
         Their K names.
     """
     count = len(classes)
-    taken = predict_classes(class_scores(weights, features, count))
-    rows = signed_rows(features, labels, count)
-    # hinge_loss averages over rows, of which each record has K.
-    loss = count * float(hinge_loss(weights, rows, 0.0)) + 0.5 * l2 * float(weights @ weights)
+    scores = class_scores(weights, features, count)
+    taken = predict_classes(scores)
+    signs = np.where(labels[:, None] == np.arange(1, count + 1), 1.0, -1.0)
+    hinges = np.maximum(0.0, 1.0 - signs * scores).sum() / max(len(labels), 1)
+    loss = float(hinges) + 0.5 * l2 * float(weights @ weights)
     return Recognition(classes, loss, confusion_of(labels, taken, count))
 
 

@@ -25,3 +25,9 @@ def test_generated_scenes_are_not_called_carrada() -> None:
     generated = {"dataset": "carrada", "data": "", "schema": ""}
     assert data_title(generated) == "generated CARRADA scenes"
     assert data_title(generated | {"data": "/data/Carrada"}) == "CARRADA"
+
+
+def test_a_synthetic_market_sells_no_scenes() -> None:
+    market = {"dataset": "carrada", "data": "", "schema": "", "task": "twin"}
+    assert data_title(market | {"market": "synthetic"}) == "the synthetic market"
+    assert data_title(market | {"market": "payload"}) == "generated CARRADA scenes"

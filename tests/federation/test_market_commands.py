@@ -137,7 +137,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "theta above alpha": (["--theta", "0.6"], "theta 0.6 is outside 0..alpha = 0.5"),
     "fewer channels than none": (["--channels", "-1"], "--channels must be at least 0, got -1"),
     "negative price": (["--reserve", "-5"], "--reserve must be at least 0, got -5"),
-    "cover of 2": (["--cover", "2"], "cover is 2.0: probabilities lie in 0..1"),
+    "cover of 2": (["--cover", "2"], "--cover must be at most 1, got 2.0"),
     "z of 1": (["--z", "1"], "--z must be below 1, got 1"),
     "omega of 0": (["--omega", "0"], "--omega must be above 0, got 0"),
     "no window": (["--window", "0"], "--window must be at least 1, got 0"),

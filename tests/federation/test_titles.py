@@ -1,7 +1,10 @@
 """A title says what ran: the strategy by its name alone only where all its parts are its own."""
 
+from pathlib import Path
+
 import pytest
 
+from federation.cli import main
 from federation.titles import strategy_title
 from strategies.market_presets import MARKET_STRATEGIES, compose_market
 from strategies.presets import STRATEGIES, compose
@@ -32,3 +35,16 @@ def test_parts_that_were_put_in_its_place_are_named(
     name: str, overrides: dict[str, str], title: str
 ) -> None:
     assert strategy_title(compose(name, overrides).as_dict()) == title
+
+
+def test_a_comparison_names_what_was_replaced_everywhere_but_not_what_is_swept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "compare --strategies fedavg,dp-gd --rounds 1 --clients 5 --seeds 1 --workers 1"
+    assert main([*words.split(), "--aggregation", "krum", "--out", str(tmp_path / "a")]) == 0
+    printed = capsys.readouterr().out
+    assert " fedavg (krum) " in printed
+    assert " dp-gd (krum) " in printed
+    swept = ["--sweep", "aggregation=fedavg,krum", "--out", str(tmp_path / "b")]
+    assert main([*words.split(), *swept]) == 0
+    assert "(krum)" not in capsys.readouterr().out
