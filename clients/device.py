@@ -30,7 +30,7 @@ def offer(message: Message, context: Context) -> Message:
     settings = market_of_context(context, DEVICE)
     if settings is None:
         return refuse(message, "only devices of a market sell")
-    device, server_round = number_of(context, settings), _round(message)
+    device, server_round = number_of(context, settings, message), _round(message)
     if settings.market == "synthetic":
         price, value, channels = offer_of(settings, device, server_round)
     else:
@@ -45,7 +45,7 @@ def offer(message: Message, context: Context) -> Message:
 
 def deliver(message: Message, context: Context, settings: Settings) -> Message:
     """Answer ``train``: send what was sold, or what an attack makes of it."""
-    device, server_round = number_of(context, settings), _round(message)
+    device, server_round = number_of(context, settings, message), _round(message)
     if settings.market == "synthetic":
         record = _tokens(settings, device, server_round)
     else:
@@ -56,7 +56,7 @@ def deliver(message: Message, context: Context, settings: Settings) -> Message:
 
 def intercept(reply: Message, request: Message, context: Context, settings: Settings) -> None:
     """Alter a delivery on its way, if a man in the middle sits on this device's line."""
-    device, server_round = number_of(context, settings), _round(request)
+    device, server_round = number_of(context, settings, request), _round(request)
     attack = attack_at(settings, device, server_round)
     if attack is None or attack.kind != MITM:
         return

@@ -1,9 +1,10 @@
 """Which part a node of a market plays: a device that sells, or a user that rates."""
 
-from flwr.app import Context
+from flwr.app import ConfigRecord, Context, Message
 
 from clients.messages import clinic_settings, partition_of
 from strategies.settings import Settings
+from strategies.wrappers.protocol import PLACE
 
 DEVICE, USER, CLINIC = "device", "user", "clinic"
 
@@ -18,10 +19,25 @@ def role_of(context: Context, settings: Settings) -> str:
     return DEVICE if partition_of(context) < settings.clients else USER
 
 
-def number_of(context: Context, settings: Settings) -> int:
-    """Return a device's number among devices, or a user's among users, from 0."""
+def number_of(context: Context, settings: Settings, request: Message) -> int:
+    """Return a device's number among devices, or a user's among users, from 0.
+
+    On separate machines numbers have gaps once a key was revoked; the server then says the place.
+
+    Raises
+    ------
+    ValueError
+        When there is no such place.
+    """
+    said = request.content.get("config")
+    place = said.get(PLACE) if isinstance(said, ConfigRecord) else None
     partition = partition_of(context)
-    return partition if partition < settings.clients else partition - settings.clients
+    own = partition if partition < settings.clients else partition - settings.clients
+    number = own if place is None else place
+    most = settings.clients if role_of(context, settings) == DEVICE else settings.users
+    if not isinstance(number, int) or not 0 <= number < most:
+        raise ValueError(f"place {number!r} is none among {most}: which device or user is this?")
+    return number
 
 
 def market_of_context(context: Context, role: str) -> Settings | None:

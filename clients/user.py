@@ -27,7 +27,7 @@ def rate(message: Message, context: Context, settings: Settings) -> Message:
     Silence on a visited cube is a positive, so the visits are said too; what the user saw stays
     with it.
     """
-    user = number_of(context, settings)
+    user = number_of(context, settings, message)
     server_round = round_of(record_of(message, ConfigRecord))
     episode, step = moment(settings, server_round)
     visited = user_part(settings, user, episode)[step]

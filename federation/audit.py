@@ -13,16 +13,25 @@ from federation.commands import out_from, print_result
 from federation.flags import UsageError
 from federation.results import to_json, write_text
 from strategies.privacy.audit import AuditResult, Game, play
-from strategies.privacy.audit_games import TRAINERS, dp_sgd_game, global_dp_game, own_game
+from strategies.privacy.audit_games import (
+    TRAINERS,
+    dp_sgd_game,
+    global_dp_game,
+    own_game,
+    shared_noise_game,
+)
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.dp_gd import DPGradientDescent
 from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.global_dp import GlobalDP
+from strategies.privacy.shared_noise import SharedNoise
 from strategies.settings import nearest
 
-AUDITED = ("global-dp", "certified", "dp-gd", "dp-sgd")
+AUDITED = ("global-dp", "certified", "dp-gd", "dp-sgd", "shared-noise")
 MAX_RUNS = 10_000_000
 CRAFTED_CLIP = 0.3  # B of the crafted shard, m = 27, T = 1
+CRAFTED_DIMENSION = 10
+LARGEST_CLAIM = 1e15
 PURPOSE = 4001
 
 
@@ -80,6 +89,10 @@ def _game(options: argparse.Namespace) -> Game:
         )
     if name == "global-dp":
         return global_dp_game(GlobalDP(epsilon, delta, CRAFTED_CLIP, 1, 1), options.trainer)
+    if max(epsilon, 1 / delta) > LARGEST_CLAIM:
+        raise UsageError(f"--epsilon and 1/--delta must be at most {LARGEST_CLAIM:g}")
+    if name == "shared-noise":
+        return shared_noise_game(SharedNoise(epsilon, delta, 1, 1.0, CRAFTED_DIMENSION))
     if name == "dp-sgd":
         return dp_sgd_game(DPSGD(epsilon, delta))
     mechanism = DPGradientDescent if name == "dp-gd" else CertifiedRelease
@@ -91,10 +104,11 @@ def _membership(name: str, epsilon: float, delta: float, seed: int) -> dict[str,
     from datasets.federated import cut, load
     from strategies.privacy.contenders import CONTENDERS
     from strategies.privacy.membership import attack_auc, summarise
+    from strategies.privacy.shared_contenders import SHARED_CONTENDERS
     from strategies.privacy.sweep import cohort_of
 
     table = load("", "", "drop")
-    contender = CONTENDERS["paper-std" if name == "global-dp" else name]
+    contender = (CONTENDERS | SHARED_CONTENDERS)["paper-std" if name == "global-dp" else name]
     aucs = []
     for run in range(seed, seed + MEMBERSHIP_RUNS):
         parts = cut(table, clients=20, seed=run)

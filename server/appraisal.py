@@ -48,8 +48,8 @@ def synthetic_appraiser(settings: Settings, registry: Registry) -> Appraise:
 
     def appraise(reply: Message, server_round: int) -> Appraisal:
         episode, step = moment(settings, server_round)
-        participant = registry.at(reply.metadata.src_node_id)
-        device = participant.partition if participant else 0
+        node = reply.metadata.src_node_id
+        device = registry.place(node) if registry.at(node) else 0
         value = int(device_part(settings, device, episode).values[step])
         return Appraisal(value, math.ceil(medium.read(reply).body_bytes / capacity))
 

@@ -20,7 +20,7 @@ from flwr.supercore.run import Run
 from server.registry import Participant, Registry
 from server.replies import BriefedJudge, Judge, ReplyRejected
 from server.seals import UNSIGNED, SealBroken, Seals
-from strategies.wrappers.protocol import EXHAUSTED, REFUSAL
+from strategies.wrappers.protocol import EXHAUSTED, PLACE, REFUSAL
 from strategies.wrappers.seal import SEAL
 from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
@@ -74,6 +74,8 @@ class CheckedGrid(Grid):
     """What replies must be sealed with; None: nothing."""
     altered: set[int] = field(default_factory=set)
     """Nodes whose reply was altered on its way, since verdicts were last taken."""
+    places: Mapping[int, int] = field(default_factory=dict)
+    """By partition the place that is written into requests, where it is not the partition."""
     _strangers: set[int] = field(default_factory=set)
 
     def state(self) -> dict[str, list[str]]:
@@ -174,6 +176,10 @@ class CheckedGrid(Grid):
         # process does to its records must stay its own.
         message.content = RecordDict({key: item.copy() for key, item in message.content.items()})
         message.metadata.ttl = limit
+        participant = self._asked(message)[1]
+        if participant is not None and participant.partition in self.places:
+            config = message.content.config_records["config"]
+            config[PLACE] = self.places[participant.partition]
         return message
 
     def _judged(self, requests: list[Message], replies: Iterable[Message]) -> list[Message]:

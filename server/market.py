@@ -112,7 +112,14 @@ def run_market(
     ledger = build_layers(settings, registry, name)
     strategy = wrap(ledger.selection or ledger.auction or ledger.twin)
     judges = judges_of(settings)
-    checked = CheckedGrid(grid, judges, settings.round_timeout, registry, seals=seals)
+    checked = CheckedGrid(
+        grid,
+        judges,
+        settings.round_timeout,
+        registry,
+        seals=seals,
+        places=places_of(settings, registry),
+    )
     parts = {"strategy": Layers(strategy), "ledger": ledger, "grid": checked}
     progress = keeper.resume(registry, parts, charging(settings, registry, strategy))
     if progress:
@@ -201,6 +208,17 @@ def names_of(registry: Registry) -> Name:
         return participant.identity.removeprefix("partition:")
 
     return name
+
+
+def places_of(settings: Settings, registry: Registry) -> dict[int, int]:
+    """Return by partition the places that differ from it: keys were revoked, or roles are mixed."""
+    found = {}
+    for participant in registry.participants:
+        place = registry.place(participant.node_id)
+        first = 0 if participant.role == "device" else settings.clients
+        if participant.partition != first + place:
+            found[participant.partition] = place
+    return found
 
 
 def _as_enrolled(settings: Settings, registry: Registry) -> Settings:

@@ -84,6 +84,15 @@ class Registry:
         """Return whether participants are known by their keys."""
         return self.participants[0].identity.startswith(KEY)
 
+    def place(self, node_id: int) -> int:
+        """Return a participant's place among those of its role, from 0, in order of their numbers.
+
+        Numbers of keys have gaps where keys were revoked, and belong to no role; places do not.
+        """
+        own = self._by_node[node_id]
+        same = [p.partition for p in self.participants if p.role == own.role]
+        return same.index(own.partition)
+
     def follow(self, node_id: int, public_key: bytes) -> int | None:
         """Let a participant be reached at a node that has its key; return where it was before.
 

@@ -17,8 +17,8 @@ from federation.deployment.policy import Policy
 from strategies.privacy.accounting import epsilon_of_releases
 from strategies.privacy.ledger import Budget, Charge, PrivacyBudgetExhausted
 from strategies.privacy.mechanisms import spent_epsilon, upload_cost
-from strategies.secagg.errors import RoundAbandoned
 from strategies.settings import Settings, SettingsError
+from strategies.wrappers import secure_messages as wire
 from strategies.wrappers.protocol import EXHAUSTED, MODEL
 
 
@@ -57,6 +57,8 @@ class Consent:
             if objection is not None:
                 raise Refused(f"outside this client's policy: {objection}")
             kind = message.metadata.message_type.partition(".")[0]
+            if settings.secure:
+                self._to_cohort(message, settings)
             if kind == "train" and not settings.is_market:
                 self._charge(message, context, settings)
             if kind == "evaluate" and settings.rates_slices:
@@ -65,8 +67,23 @@ class Consent:
             raise Refused(str(fault)) from fault
         except PrivacyBudgetExhausted as fault:
             raise Refused(f"{EXHAUSTED}: {fault}") from fault
-        except (KeyError, TypeError, ValueError, RoundAbandoned) as fault:
+        except Refused:
+            raise
+        except Exception as fault:  # whatever a request trips over, it is not agreed to
             raise Refused(f"a request that cannot be read ({type(fault).__name__})") from fault
+
+    def _to_cohort(self, message: Message, settings: Settings) -> None:
+        """Agree to the number of clinics that a session is asked of, or masked for."""
+        said = message.content.get(wire.SECAGG)
+        if message.metadata.message_type == wire.KEYS:
+            asked = int(cast(int, cast(ConfigRecord, said)[wire.ASKED]))
+        elif message.metadata.message_type == "train":
+            asked = len(wire.numbers(cast(ConfigRecord, said), "cohort"))
+        else:
+            return
+        objection = self.policy.objection_to_cohort(settings, asked)
+        if objection is not None:
+            raise Refused(f"outside this client's policy: {objection}")
 
     def _charge(self, message: Message, context: Context, settings: Settings) -> None:
         policy = self.policy

@@ -194,6 +194,7 @@ def _read_policy(path: Path) -> str:
             ("epsilon in all", policy.max_epsilon_total),
             ("uploads", policy.max_uploads),
             ("rounds", policy.max_rounds),
+            ("clinics in a sum at least", policy.min_clinics),
         )
         if value
     ]

@@ -109,6 +109,11 @@ def add_client_flags(parser: Parser) -> None:
         help="run this code and no other; own: what this working copy builds; repeatable",
     )  # fmt: skip
     parser.add_argument(
+        "--min-clinics", type=int, metavar="N",
+        help="fewest clinics whose sum to be part of: refuse smaller cohorts, and runs without "
+        "secure aggregation; also min-clinics of the policy",
+    )  # fmt: skip
+    parser.add_argument(
         "--seeded-noise", action="store_true",
         help="allow repeatable noise, for experiments: NOT private",
     )  # fmt: skip

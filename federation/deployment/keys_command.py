@@ -46,7 +46,7 @@ def keys(options: argparse.Namespace) -> int:
         )
         print("need the new peers.json of their folder as well")
         return 0
-    return _made(out, hosts, names_from(options.clients or "3"), days)
+    return _made(out, hosts, names_from("3" if options.clients is None else options.clients), days)
 
 
 def _made(out: Path, hosts: tuple[str, ...], names: tuple[str, ...], days: int) -> int:

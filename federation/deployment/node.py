@@ -9,7 +9,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -30,6 +30,7 @@ from federation.deployment.key_folder import (
     CA_FILE,
     CLIENT_CARD,
     CLIENT_KEY,
+    MAX_CLIENTS,
     PEERS_FILE,
     read_card,
 )
@@ -134,19 +135,24 @@ def node_from(options: argparse.Namespace) -> Node:
         With one line: what, why, what to do.
     """
     host, port = address_from(options.server, "--server")
+    if options.attempts < 0:
+        raise DeploymentError(f"--attempts must be at least 0, got {options.attempts}; 0 is never")
     if options.insecure:
         if not is_loopback(host):
             raise DeploymentError(
                 f"--insecure sends models unencrypted: only on loopback, not to {host}"
             )
-        if options.number is None or options.number < 0:
-            raise DeploymentError("--insecure needs --number, this client's place from 0")
+        if options.number is None or not 0 <= options.number < MAX_CLIENTS:
+            raise DeploymentError(
+                f"--insecure needs --number, this client's place from 0 to {MAX_CLIENTS - 1}"
+            )
         name, number, keys = f"{options.role}-{options.number}", options.number, None
     else:
         keys = _checked_keys(options.keys)
         card = read_card(keys / CLIENT_CARD)
         name, number = card.name, card.number
     policy = read_policy(Path(options.policy)) if options.policy else Policy()
+    policy = _stricter(policy, options.min_clinics)
     pins = [check_pin(pin) for pin in options.bundle] + list(policy.bundles)
     bundles = tuple(build_bundle().sha256 if pin == "own" else pin for pin in pins)
     data = None if options.data is None else _checked_data(options.data, options.role)
@@ -154,6 +160,15 @@ def node_from(options: argparse.Namespace) -> Node:
         name, number, joined(host, port), keys, options.role, data, policy, bundles,
         Path(options.state).absolute(), options.seeded_noise,
     )  # fmt: skip
+
+
+def _stricter(policy: Policy, min_clinics: int | None) -> Policy:
+    """Return the policy with ``--min-clinics``, where that asks for more."""
+    if min_clinics is None:
+        return policy
+    if not 0 <= min_clinics <= MAX_CLIENTS:
+        raise DeploymentError(f"--min-clinics must be 0 to {MAX_CLIENTS}, got {min_clinics}")
+    return replace(policy, min_clinics=max(policy.min_clinics, min_clinics))
 
 
 def node_config(node: Node) -> dict[str, Any]:
@@ -174,6 +189,8 @@ def node_config(node: Node) -> dict[str, Any]:
         config["signing-key"] = str((node.keys / CLIENT_KEY).absolute())
         if (node.keys / PEERS_FILE).is_file():
             config["peer-keys"] = str((node.keys / PEERS_FILE).absolute())
+    if node.policy.min_clinics:
+        config["min-clinics"] = node.policy.min_clinics
     if node.seeded_noise:
         config["allow-seeded-noise"] = True
     return config

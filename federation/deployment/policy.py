@@ -7,14 +7,17 @@ run brings (docs/deployment.md says which adversary each limit holds against).
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from federation.deployment.errors import DeploymentError
 from federation.deployment.files import read_small
 from strategies.rating_settings import RATINGS
+from strategies.secure_settings import terms_of
+from strategies.setting_fields import LONGEST_WAIT
 from strategies.settings import DATASETS, PRIVACY, Settings, nearest
+
+LARGEST_LIMIT = 1e15
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Policy:
         Of one run.
     max_seconds : float
         For one answer; what takes longer is ended.
+    min_clinics : int
+        Fewest clinics whose sum it is part of; above 1 only runs with secure aggregation.
     bundles : tuple of str
         SHA-256 of the code it runs, ``own`` for what its working copy builds; none: any.
     """
@@ -55,6 +60,7 @@ class Policy:
     tasks: tuple[str, ...] = DATASETS
     max_rounds: int = 0
     max_seconds: float = 600.0
+    min_clinics: int = 0
     bundles: tuple[str, ...] = ()
 
     def objection(self, settings: Settings) -> str | None:
@@ -65,6 +71,22 @@ class Policy:
             return f"privacy {settings.privacy} is not among {_listed(self.mechanisms)}"
         if self.max_rounds and settings.rounds > self.max_rounds:
             return f"{settings.rounds} rounds are more than {self.max_rounds}"
+        if self.min_clinics > 1 and not (settings.is_market or settings.secure):
+            return (
+                "without secure aggregation the server sees this clinic's upload alone, and "
+                f"min-clinics is {self.min_clinics}"
+            )
+        return None
+
+    def objection_to_cohort(self, settings: Settings, asked: int) -> str | None:
+        """Return why a sum among so many clinics is outside this policy, None when it is inside."""
+        if not self.min_clinics:
+            return None
+        least = terms_of(settings, asked).least_survivors
+        if least < self.min_clinics:
+            return (
+                f"a sum of {least} clinics could be opened, and min-clinics is {self.min_clinics}"
+            )
         return None
 
     def objection_to_rating(self, settings: Settings) -> str | None:
@@ -84,7 +106,7 @@ _SECTIONS = {
         "mechanisms", "max_epsilon_per_round", "max_epsilon_total", "delta", "max_uploads",
         "ratings",
     ),
-    "run": ("tasks", "max_rounds", "max_seconds"),
+    "run": ("tasks", "max_rounds", "max_seconds", "min_clinics"),
     "code": ("bundles",),
 }  # fmt: skip
 _CHOICES = {"mechanisms": PRIVACY, "ratings": RATINGS, "tasks": DATASETS}
@@ -135,12 +157,17 @@ def _value(where: str, name: str, value: Any, kind: type) -> Any:
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         what = "a whole number" if kind is int else "a number"
         raise DeploymentError(f"{where} must be {what}, got {value!r}")
-    if not isfinite(value) or value < 0:
-        raise DeploymentError(f"{where} must be at least 0, got {value}; 0 is no limit")
+    if not 0 <= value <= LARGEST_LIMIT:  # also what is not a number
+        raise DeploymentError(
+            f"{where} must be at least 0 and at most {LARGEST_LIMIT:g}, got {str(value)[:40]}; "
+            "0 is no limit"
+        )
     if name == "delta" and not 0 < value < 1:
         raise DeploymentError(f"{where} must lie strictly between 0 and 1, got {value}")
-    if name == "max_seconds" and value == 0:
-        raise DeploymentError(f"{where} must be above 0: an answer has to end")
+    if name == "max_seconds" and not 0 < value <= LONGEST_WAIT:
+        raise DeploymentError(
+            f"{where} must be above 0 and at most {LONGEST_WAIT:g}: an answer has to end"
+        )
     return kind(value)
 
 

@@ -32,6 +32,7 @@ from federation.recording import check_database, record_run
 from server.errors import RunFailed
 from server.frames import RESULT, FrameError, FrameReader, round_from_value
 from server.loop import RoundRecord
+from strategies.setting_fields import LONGEST_WAIT
 from strategies.settings import Settings
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ def submit(options: argparse.Namespace) -> int:
         print(bundle.sha256)
         return 0
     settings = deployable(settings_from(options))
+    if not 0 <= options.wait <= LONGEST_WAIT:  # also what is not a number: it would never be over
+        raise DeploymentError(f"--wait must be 0 to {LONGEST_WAIT:g} seconds, got {options.wait}")
     out = out_from(options, settings.strategy)
     check_database(options, out)
     control = connect(options)

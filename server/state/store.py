@@ -13,6 +13,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from server.errors import RunFailed, StateError
+from server.fingerprint import fingerprint_of
 from server.state.accounts import Charges, write_charges
 from server.state.tables import METADATA, ROUNDS, RUNS, SCHEMA, VERSION
 from strategies.database import (
@@ -89,6 +90,7 @@ class StateStore:
     """
 
     def __init__(self, place: str | Path, wait: float | None = None) -> None:
+        self._chains: dict[str, tuple[int, bytes, bytes]] = {}
         with self._usable(place):
             self.place = shown(place)
             self._engine = open_engine(place, wait)
@@ -102,7 +104,7 @@ class StateStore:
             query = query.where(RUNS.c.fingerprint == fingerprint)
         with self._usable(self.place), reading(self._engine) as connection:
             row = connection.execute(query).first()
-        return None if row is None else _kept(row)
+        return None if row is None else _kept(row, self.place)
 
     def begin(self, run: KeptRun, owner: str) -> None:
         """Enter a new run, owned by ``owner``."""
@@ -125,17 +127,25 @@ class StateStore:
         Raises
         ------
         StateError
-            When its state was damaged.
+            When its state, or the record of any of its rounds, was damaged.
         """
         with self._usable(self.place), writing(self._engine) as connection:
             connection.execute(update(RUNS).where(RUNS.c.run == run).values(owner=owner))
             row = connection.execute(select(RUNS).where(RUNS.c.run == run)).one()
             query = select(ROUNDS).where(ROUNDS.c.run == run).order_by(ROUNDS.c.round)
             rounds = connection.execute(query).all()
-        state = row.state or b""
-        if row.round is not None and sha256(state).hexdigest() != row.digest:
+        state, found = row.state or b"", [(r.round, r.record, r.journal) for r in rounds]
+        whole = isinstance(state, bytes) and all(map(_is_round, found))
+        before, chain = b"", b""
+        for one in found if whole else ():
+            before, chain = chain, _link(chain, *one)
+        last = found[-1][0] if found else None
+        if row.round != last or (
+            row.round is not None and not (whole and _digest(chain, row.round, state) == row.digest)
+        ):
             raise StateError(f"{self.place}: the checkpoint of round {row.round} was damaged")
-        return state, [(found.record, found.journal) for found in rounds]
+        self._chains[run] = (-1 if last is None else last, before, chain)
+        return state, [(record, journal) for _, record, journal in found]
 
     def keep(self, run: str, owner: str, row: RoundRow, charges: Charges) -> None:
         """Write one round: its state, record, payments and costs, all of them or none.
@@ -146,7 +156,10 @@ class StateStore:
             When it cannot be written, or another process continues this run; what was kept
             before is whole.
         """
-        digest = sha256(row.state).hexdigest()
+        last, before, chain = self._chains.get(run, (-1, b"", b""))
+        before = before if last == row.round else chain
+        chain = _link(before, row.round, row.record, row.journal)
+        digest = _digest(chain, row.round, row.state)
         values = {"round": row.round, "state": row.state, "digest": digest}
         try:
             with writing(self._engine) as connection:
@@ -160,6 +173,7 @@ class StateStore:
                 kept = {"round": row.round, "record": row.record, "journal": row.journal}
                 connection.execute(insert(ROUNDS).values(run=run, **kept))
                 write_charges(connection, run, row.round, charges)
+            self._chains[run] = (row.round, before, chain)
         except DATABASE_FAULTS as fault:
             raise RunFailed(
                 f"round {row.round} could not be kept in {self.place} ({reason_of(fault)}); the "
@@ -202,5 +216,27 @@ def _prepare(connection: Connection, place: str) -> None:
         )
 
 
-def _kept(row: Row[Any]) -> KeptRun:
-    return KeptRun(row.run, row.fingerprint, json.loads(row.identity), row.secret, row.round)
+def _kept(row: Row[Any], place: str) -> KeptRun:
+    try:
+        identity = json.loads(row.identity)
+        whole = isinstance(identity["settings"], dict) and isinstance(row.secret, bytes)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        whole, identity = False, {}
+    if not whole or fingerprint_of(identity) != row.fingerprint:
+        raise StateError(f"{place}: what it says of its newest run was damaged")
+    return KeptRun(row.run, row.fingerprint, identity, row.secret, row.round)
+
+
+def _is_round(row: tuple[object, object, object]) -> bool:
+    number, record, journal = row
+    return isinstance(number, int) and isinstance(record, str) and isinstance(journal, bytes)
+
+
+def _link(chain: bytes, number: int, record: str, journal: bytes) -> bytes:
+    """Return a hash of a run's rounds up to this one: none is altered, left out or put in."""
+    parts = (str(number).encode(), record.encode(), journal)
+    return sha256(chain + b"".join(sha256(part).digest() for part in parts)).digest()
+
+
+def _digest(chain: bytes, number: int, state: bytes) -> str:
+    return sha256(chain + str(number).encode() + b"|" + state).hexdigest()

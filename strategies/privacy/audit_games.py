@@ -6,9 +6,13 @@ from strategies.learning.linear_svm import FloatArray, descend
 from strategies.privacy.accounting import AccountingError
 from strategies.privacy.audit import Game, Uploads
 from strategies.privacy.certified import CertifiedRelease
+from strategies.privacy.discrete_gaussian import ExactBits, sample_discrete_gaussian
 from strategies.privacy.dp_gd import DPGradientDescent
 from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.global_dp import GlobalDP, clip
+from strategies.privacy.gradients import unit_pulls
+from strategies.privacy.rounding import round_rows
+from strategies.privacy.shared_noise import SharedNoise
 
 TRAINERS = ("converged", "paper-std")
 
@@ -89,6 +93,35 @@ def dp_sgd_game(mechanism: DPSGD, records: int = 27, dimension: int = 10) -> Gam
         return total
 
     return _unit_game("dp-sgd", mechanism, records, dimension, uploads, gaussian=False)
+
+
+def shared_noise_game(
+    mechanism: SharedNoise, clinics: int = 5, records: int = 27, present: int | None = None
+) -> Game:
+    """Return the game of shared-noise: the server sees the sum of all clinics, and nothing else.
+
+    The crafted shard is one clinic's; what the others' records add is known to the attacker and
+    left out, their share of the noise is there. Rounding and noise are drawn as a clinic draws
+    them, from a seeded stream. With fewer ``present`` than ``clinics`` noise is missing.
+    """
+    dimension = mechanism.dimension
+    grid = mechanism.grid(clinics)
+
+    def uploads(signed: FloatArray, rng: np.random.Generator, runs: int) -> FloatArray:
+        bits = ExactBits(rng.bytes)
+        pulls = unit_pulls(np.zeros(dimension), signed[:, None, :], mechanism.clip_norm)
+        rows = np.tile(pulls / grid.width, (runs, 1))
+        total = np.zeros((runs, dimension), dtype=np.int64)
+        for _ in range(mechanism.rounds):
+            rounded = round_rows(rows, grid.bound, bits).reshape(runs, len(pulls), dimension)
+            total += np.add.reduce(rounded, axis=1)
+            for _ in range(clinics if present is None else present):
+                total += sample_discrete_gaussian(grid.steps, total.size, bits).reshape(total.shape)
+        found: FloatArray = total.astype(np.float64) * grid.width
+        return found
+
+    point = np.full(dimension, 1 / np.sqrt(dimension))
+    return Game("shared-noise", mechanism.epsilon, mechanism.delta, point, records, uploads)
 
 
 def _unit_game(

@@ -4,6 +4,8 @@ MODEL = "model"
 """Key of the weight vector within the one ArrayRecord of a model message."""
 
 ROUND = "server-round"
+PLACE = "place"
+"""A device's place among devices, or a user's among users, where its number does not say it."""
 """Key of the round within every config, as in Flower's own strategies, and in a train reply."""
 
 REFUSAL = "refusal"

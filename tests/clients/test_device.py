@@ -54,7 +54,8 @@ def attacks(settings: Settings) -> list[tuple[int, int, Attack]]:
 def test_simulated_roles_go_by_partition(partition: int, role: str, number: int) -> None:
     context = context_of(SYNTHETIC, partition)
     assert role_of(context, SYNTHETIC) == role
-    assert number_of(context, SYNTHETIC) == number
+    asked = Message(RecordDict(), dst_node_id=1, message_type="query.offer")
+    assert number_of(context, SYNTHETIC, asked) == number
     hello = ask(SYNTHETIC, partition, "query.hello")
     assert hello.config_records["config"]["role"] == role
 

@@ -346,3 +346,19 @@ def test_a_round_without_anybody_trusted_sells_and_pays_nothing() -> None:
         assert (row["offers"], row["promised"], row["paid"]) == ({}, {}, {})
         metrics = outcome.rounds[row["round"]].metrics
         assert (metrics["offers"], metrics["paid"], metrics["auction-welfare"]) == (0, 0, 0)
+
+
+def test_numbers_with_gaps_and_mixed_roles_are_the_same_market() -> None:
+    """A revoked key leaves a gap, and devices may have been numbered after users."""
+    settings = market_settings("reputation", rounds=6, clients=4, users=3)
+    plain = run_market(grid_of(settings), settings)
+    roles = {0: "user", 2: "device", 3: "user", 7: "device", 8: "device", 40: "user", 90: "device"}
+    nodes = [{"partition-id": number, "role": role} for number, role in roles.items()]
+    grid = InProcessGrid(client_app, nodes, run_config(settings))  # type: ignore[arg-type]
+    mixed = run_market(grid, settings)
+    names = dict(zip(mixed.devices, plain.devices, strict=True))
+    assert names == {"2": "0", "7": "1", "8": "2", "90": "3"}
+    for ours, theirs in zip(mixed.ledger.rows, plain.ledger.rows, strict=True):
+        assert [names[who] for who in ours["delivered"]] == theirs["delivered"]
+        assert [names[who] for who in ours["promised"]] == list(theirs["promised"])
+    assert [r.metrics for r in mixed.rounds] == [r.metrics for r in plain.rounds]

@@ -64,6 +64,10 @@ def test_a_whole_policy_is_read(tmp_path: Path) -> None:
         ("[privacy]\nmechanisms = ['dp-gt']", "did you mean 'dp-gd'"),
         ("[run]\ntasks = ['mnist']", "unknown 'mnist'"),
         ("[run]\nmax-seconds = 0", "must be above 0"),
+        ("[run]\nmax-seconds = 1e12", "at most 604800"),
+        ("[run]\nmin-clinics = -1", "at least 0"),
+        ("[privacy]\nmax-uploads = 1" + "0" * 400, "at most 1e"),
+        ("[privacy]\nmax-epsilon-total = nan", "at least 0"),
         ("[code]\nbundles = ['abc']", "no SHA-256"),
     ],
 )

@@ -51,3 +51,35 @@ def test_an_upload_costs_what_the_fewest_survivors_would_make_of_it(tmp_path: Pa
     with pytest.raises(Refused, match=r"of one upload is more than 0\.6"):
         consent(tmp_path, max_epsilon_per_round=0.6).to_request(request(b"a" * 16), context())
     consent(tmp_path, max_epsilon_per_round=0.7).to_request(request(b"a" * 16), context())
+
+
+def keys(asked: Any) -> Message:
+    said = ConfigRecord({wire.ASKED: asked, wire.SESSION: b"a" * 16})
+    return Message(RecordDict({wire.SECAGG: said}), dst_node_id=1000, message_type=wire.KEYS)
+
+
+def test_a_cohort_below_its_own_least_is_refused_before_keys_are_made(tmp_path: Path) -> None:
+    """Of seven clinics two may drop out: a sum of five could be opened."""
+    consent(tmp_path, min_clinics=5).to_request(keys(7), context())
+    with pytest.raises(Refused, match="a sum of 5 clinics could be opened, and min-clinics is 6"):
+        consent(tmp_path, min_clinics=6).to_request(keys(7), context())
+    with pytest.raises(Refused, match="min-clinics is 6"):
+        consent(tmp_path, min_clinics=6).to_request(request(b"a" * 16), context())
+
+
+def test_a_run_in_which_its_upload_is_seen_alone_is_refused(tmp_path: Path) -> None:
+    alone = compose("dp-gd", {"clients": 7, "rounds": 3})
+    config: dict[str, Any] = {"partition-id": 0, "num-partitions": 7}
+    there = Context(1, 1000, config, RecordDict(), run_config(alone))
+    hello = Message(RecordDict(), dst_node_id=1000, message_type="query.hello")
+    consent(tmp_path).to_request(hello, there)
+    with pytest.raises(Refused, match="upload alone, and min-clinics is 3"):
+        consent(tmp_path, min_clinics=3).to_request(hello, there)
+
+
+@pytest.mark.parametrize("asked", [0, -1, 10**18, "seven", [7], 2.5])
+def test_whatever_a_session_says_it_is_refused_and_not_tripped_over(
+    tmp_path: Path, asked: Any
+) -> None:
+    with pytest.raises(Refused, match=r"min-clinics|cannot be read"):
+        consent(tmp_path, min_clinics=10**18 + 1).to_request(keys(asked), context())

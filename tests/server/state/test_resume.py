@@ -186,12 +186,32 @@ def test_two_processes_never_continue_one_run(tmp_path: Path) -> None:
         launch(settings, told, stale)
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE durable_runs SET state = substr(state, 9)",
+        "UPDATE durable_runs SET state = 'text'",
+        "UPDATE durable_runs SET round = 1",
+        "UPDATE durable_runs SET round = -5",
+        "UPDATE durable_runs SET round = 'x'",
+        "UPDATE durable_runs SET identity = '[1'",
+        "UPDATE durable_runs SET identity = '{}'",
+        "UPDATE durable_runs SET secret = 'text'",
+        "UPDATE durable_rounds SET record = '{' WHERE round = 1",
+        "UPDATE durable_rounds SET record = replace(record, 'accuracy', 'loss') WHERE round = 1",
+        "UPDATE durable_rounds SET journal = x'00' WHERE round = 1",
+        "UPDATE durable_rounds SET round = 99 WHERE round = 1",
+        "DELETE FROM durable_rounds WHERE round = 1",
+        "DROP TABLE durable_rounds",
+    ],
+)
+def test_a_checkpoint_altered_anywhere_is_refused(tmp_path: Path, change: str) -> None:
+    """Also rounds that are gone: replay would start from evidence that is not there."""
     settings, place = MODELS["global-dp"], tmp_path / "state.db"
     killed(settings, place, 2)
     with sqlite3.connect(place) as connection:
-        connection.execute("UPDATE durable_runs SET state = substr(state, 9)")
-    with pytest.raises(StateError, match="the checkpoint of round 2 was damaged"):
+        connection.execute(change)
+    with pytest.raises(StateError, match="was damaged"):
         continued_run(StateStore(place), identity_of(settings))
 
 

@@ -9,11 +9,17 @@ from scipy.stats import beta, binom
 from strategies.privacy.accounting import AccountingError, epsilon_of_mu, mu_of_epsilon
 from strategies.privacy.audit import Game, play, summary
 from strategies.privacy.audit_bounds import ceiling, clopper_pearson_upper, lower_bounds
-from strategies.privacy.audit_games import dp_sgd_game, global_dp_game, own_game
+from strategies.privacy.audit_games import (
+    dp_sgd_game,
+    global_dp_game,
+    own_game,
+    shared_noise_game,
+)
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.dp_gd import DPGradientDescent
 from strategies.privacy.dp_sgd import DPSGD
 from strategies.privacy.global_dp import GlobalDP
+from strategies.privacy.shared_noise import SharedNoise
 
 DELTA = 1e-5
 AUDITED = GlobalDP(1.0, DELTA, 0.3, 1, 1)
@@ -105,6 +111,16 @@ def test_dp_sgd_is_not_refuted_and_has_no_gaussian_bound() -> None:
     result = play(dp_sgd_game(DPSGD(5.0, DELTA)), np.random.default_rng(2), runs=4_000)
     assert not result.refuted
     assert result.as_dict()["epsilon_lower_bound_gdp"] is None
+
+
+def test_shared_noise_is_not_refuted_nearly_reached_and_caught_when_noise_is_missing() -> None:
+    """With one clinic's share of five the sum's noise is that of epsilon 2.4, not 1."""
+    mechanism = SharedNoise(1.0, DELTA, 1, 1.0, 10)
+    whole = play(shared_noise_game(mechanism), np.random.default_rng(4))
+    assert not whole.refuted
+    assert whole.bounds.epsilon_gdp > 0.5
+    alone = shared_noise_game(mechanism, present=1)
+    assert play(alone, np.random.default_rng(5)).refuted
 
 
 def test_a_mechanism_with_half_its_noise_is_caught() -> None:
