@@ -1,8 +1,11 @@
 """The sweep of all mechanisms: its table, its targets, its picture."""
 
+import pytest
+
 from federation.mechanism_sweep import missed, privacy_mechanisms, table_of
 
 
+@pytest.mark.slow
 def test_a_small_sweep_has_every_cell_and_reaches_its_targets(tmp_path) -> None:
     result = privacy_mechanisms(range(1, 13), "record", tmp_path, workers=1)
     assert len(result["runs"]) == 12 * 6 * 6
