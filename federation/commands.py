@@ -16,7 +16,7 @@ from federation.console import print_run, round_bar, share_bar
 from federation.details import Detail, details_of, ledger_text, trace_of
 from federation.flags import UsageError, given, settings_from
 from federation.live.view import View, run_source, watching
-from federation.outputs import fresh, now, repeat_command
+from federation.outputs import fresh, now, repeat_command, writing_in
 from federation.recording import check_database, record_run
 from federation.results import (
     baselines_of,
@@ -99,7 +99,8 @@ def _simulate(
         keeper.close()
     repetitions = _repeat(run, seeds, shown)
     result, details = _result_of_run(options, run, records, repetitions)
-    paths = _write_run(out, result, run, records, repetitions)
+    with writing_in(out):
+        paths = _write_run(out, result, run, records, repetitions)
     entry = result["runs"][0]
     paths["database"] = record_run(options, out, run.settings, entry, details, started)
     print_result(options, result, partial(print_run, result, paths))

@@ -14,7 +14,7 @@ from federation.console import print_comparison, share_bar
 from federation.database.store import ResultsStore
 from federation.flags import UsageError, given, read_config
 from federation.live.view import comparison_source, watching
-from federation.outputs import database_of, fresh, repeat_command
+from federation.outputs import database_of, fresh, repeat_command, writing_in
 from federation.report.page import write_report
 from federation.results import to_json, write_rounds, write_text
 from server.errors import RunFailed
@@ -53,7 +53,8 @@ def _carry_out(comparison: Comparison, options: argparse.Namespace, out: Path) -
     place = comparison.store.shown
     if not result["runs"]:
         raise RunFailed(f"all {len(grid)} runs failed: {result['failed'][0]['reason']}")
-    paths = _write(out, result, grid[0].swept) | {"database": place}
+    with writing_in(out):
+        paths = _write(out, result, grid[0].swept) | {"database": place}
     print_result(options, result, partial(_table(result), result, paths))
     if result["failed"]:
         raise RunFailed(

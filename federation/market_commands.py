@@ -19,7 +19,7 @@ from federation.market_console import market_bar, print_market, print_markets
 from federation.market_figures import draw_market
 from federation.market_reproduce import COMPARED, market_figure
 from federation.market_runs import entries_of, summary_of_markets
-from federation.outputs import fresh, now, repeat_command
+from federation.outputs import fresh, now, repeat_command, writing_in
 from federation.recording import check_database, record_run
 from federation.report.page import write_report
 from federation.results import UNFINISHED_ROUNDS, to_json, write_rounds, write_text
@@ -72,7 +72,8 @@ def _simulate(
     entry["trace"] = trace_of(details, entry)
     result = result_of_markets(outcome.settings, [entry], summary_of_markets([entry, *repeated]))
     result["command"] = repeat_command("simulate", options)
-    paths: dict[str, Any] = _write(out, result, outcome)
+    with writing_in(out):
+        paths: dict[str, Any] = _write(out, result, outcome)
     paths["database"] = record_run(options, out, outcome.settings, entry, details, started)
     print_result(options, result, partial(print_market, result, paths))
     if len(repeated) < len(seeds) - 1:

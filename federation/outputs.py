@@ -1,8 +1,11 @@
 """What lies in an ``--out`` directory, the database beside it, and the command that made it."""
 
 import argparse
+import fcntl
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +61,22 @@ def fresh(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (out / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_in(out: Path) -> Iterator[None]:
+    """Let one process at a time write a result into a directory, so that no two are mixed.
+
+    Whoever comes second waits, and its result replaces the other's whole.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: as good as it gets there
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def database_of(options: argparse.Namespace, out: Path) -> str | Path:

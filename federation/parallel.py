@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
 from typing import TypeVar
@@ -53,6 +53,7 @@ def map_parallel(
     count = min(workers or available_cores(), len(items))
     if count <= 1:
         return list(_tracked(map(function, items), len(items), report, store))
+    others = set(active_children())
     context = get_context("spawn")
     # Not as a context manager: leaving one shuts down a second time, which takes back
     # cancel_futures, and the manager thread may then wait for ever.
@@ -63,6 +64,12 @@ def map_parallel(
         for _ in _tracked(finished, len(items), report, store):
             pass
         return [future.result() for future in futures]
+    except KeyboardInterrupt:
+        # What they compute would not be kept, and a second Ctrl-C while they are waited for has
+        # left interpreters that waited for each other at exit.
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -177,7 +177,9 @@ class CheckedGrid(Grid):
     def _prepared(self, message: Message, limit: float) -> Message:
         # FedAvg gives one RecordDict to all nodes, and no time to live; what a client in this
         # process does to its records must stay its own.
-        message.content = RecordDict({key: item.copy() for key, item in message.content.items()})
+        own = message.content.copy()  # a RecordDict of its own, whose records were checked before
+        own.__dict__["_data"] = {key: item.copy() for key, item in own.items()}
+        message.content = own
         message.metadata.ttl = limit
         participant = self._asked(message)[1]
         if participant is not None and participant.partition in self.places:

@@ -17,14 +17,13 @@ from server.replies import (
 from strategies.learning.task import feature_bound, federation_of
 from strategies.market_settings import reputation_of
 from strategies.settings import Settings
-from strategies.trust.lens import detector_of, lens_of
 from strategies.wrappers.base import StrategyWrapper
-from strategies.wrappers.likelihood_selection import WEIGHT, LikelihoodSelection
 from strategies.wrappers.market_messages import COMPLAINED, VISITED
 from strategies.wrappers.reputation_selection import ReputationSelection, SelectionSettings
 from strategies.wrappers.traced_uploads import TracedUploads
 
 TWO = 2
+WEIGHT = "num-examples"
 
 
 def selects(
@@ -33,6 +32,10 @@ def selects(
     """Return ``strategy`` within the selection that the settings name."""
     if settings.rates_slices:
         return _by_ratings(strategy, settings, registry)
+    # Only where it is asked for: the detector needs scipy, which takes a while to import.
+    from strategies.trust.lens import detector_of, lens_of
+    from strategies.wrappers.likelihood_selection import LikelihoodSelection
+
     bound = feature_bound(federation_of(settings).table, settings)
     return LikelihoodSelection(
         strategy,

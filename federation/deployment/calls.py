@@ -8,6 +8,7 @@ import sys
 import threading
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -23,6 +24,13 @@ from federation.deployment.processes import die_with
 LOADING_SECONDS = 120.0
 """For starting Python and importing the app, which is no answer yet."""
 MAX_UNPACKED, MAX_FILES = 64 << 20, 2000
+
+
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, LookupError, TypeError, ValueError, AttributeError, EOFError,
+    RuntimeError, OSError,
+)  # fmt: skip
+"""What somebody's archive may raise; NotImplementedError and RecursionError are RuntimeErrors."""
 
 
 class BadBundle(ValueError):
@@ -58,7 +66,7 @@ def unpack(content: bytes, sha256: str, folder: Path) -> tuple[Path, str]:
                 private_directory(fresh)
                 archive.extractall(fresh)
                 fresh.rename(target)
-    except (zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError, ValueError) as fault:
+    except _UNREADABLE as fault:
         if isinstance(fault, BadBundle):
             raise
         raise BadBundle(f"not a Flower app bundle ({type(fault).__name__})") from fault

@@ -93,7 +93,9 @@ def add_client_flags(parser: Parser) -> None:
     parser.add_argument(
         "--keys", metavar="DIR", help="this client's part of the key folder: keys/clients/NAME"
     )
-    parser.add_argument("--server", default=_SERVER, metavar="HOST:PORT", help="the server")
+    parser.add_argument(
+        "--server", default=_SERVER, metavar="HOST:PORT", help=f"the server (default {_SERVER})"
+    )
     parser.add_argument(
         "--role", default="clinic", choices=("clinic", "device", "user"), help="default clinic"
     )
@@ -130,13 +132,22 @@ def add_submit_flags(parser: Parser) -> None:
     """Add the flags of ``submit``, all settings of a run among them."""
     add_settings(parser, without=("backend", "ledger"))
     group = parser.add_argument_group("where to")
-    group.add_argument("--server", default=_SERVER, metavar="HOST:PORT", help="the server")
     group.add_argument(
-        "--keys", default="keys/submitter", metavar="DIR", help="submitter part of the key folder"
+        "--server", default=_SERVER, metavar="HOST:PORT", help=f"the server (default {_SERVER})"
+    )
+    group.add_argument(
+        "--keys",
+        default="keys/submitter",
+        metavar="DIR",
+        help="submitter part of the key folder (default keys/submitter)",
     )
     group.add_argument("--insecure", action="store_true", help="no encryption; on loopback only")
     group.add_argument(
-        "--wait", type=float, default=120.0, metavar="S", help="seconds to wait for clients"
+        "--wait",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="seconds to wait for clients (default 120)",
     )
     group.add_argument(
         "--resume", action="store_true",

@@ -176,14 +176,22 @@ def revoke(out: Path, name: str) -> Client:
     return known[name]
 
 
-def registered(server: Path) -> list[Client]:
-    """Return the clients that a server takes, by number."""
-    return _clients_in(server / "clients")
+def registered(server: Path, faults: list[str] | None = None) -> list[Client]:
+    """Return the clients that a server takes, by number.
+
+    Parameters
+    ----------
+    server : Path
+        The server's part of the key folder.
+    faults : list of str, optional
+        What is wrong with a card goes here, and nobody is taken by it; else it is raised.
+    """
+    return _clients_in(server / "clients", faults)
 
 
-def revoked(server: Path) -> list[Client]:
-    """Return the clients that a server took once and refuses now, by number."""
-    return _clients_in(server / "revoked")
+def revoked(server: Path, faults: list[str] | None = None) -> list[Client]:
+    """Return the clients that a server took once and refuses now; as :func:`registered`."""
+    return _clients_in(server / "revoked", faults)
 
 
 def read_card(path: Path) -> Client:
@@ -249,10 +257,18 @@ def names_from(text: str) -> tuple[str, ...]:
     return tuple(check_name(name) for name in names)
 
 
-def _clients_in(folder: Path) -> list[Client]:
+def _clients_in(folder: Path, faults: list[str] | None = None) -> list[Client]:
     if not folder.is_dir():
         return []
-    return sorted((read_card(path) for path in folder.glob("*.json")), key=lambda c: c.number)
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(read_card(path))
+        except DeploymentError as fault:
+            if faults is None:
+                raise
+            faults.append(str(fault))
+    return sorted(found, key=lambda client: client.number)
 
 
 def _card(client: Client) -> str:

@@ -41,8 +41,13 @@ class Registrar(threading.Thread):
 
     def look(self) -> None:
         """Bring guest list and SuperLink up to date once."""
-        wanted = {client.pem: client.name for client in registered(self.folder)}
-        gone = {client.pem: client.name for client in revoked(self.folder)}
+        faults: list[str] = []
+        gone = {client.pem: client.name for client in revoked(self.folder, faults)}
+        listed = {client.pem: client.name for client in registered(self.folder, faults)}
+        wanted = {key: name for key, name in listed.items() if key not in gone}
+        for fault in faults:  # one bad card must not keep the others from being revoked
+            self._warn(f"a card is passed over, and who it is of not let in: {fault}")
+        self.guests.keys, self.guests.revoked = wanted, gone  # the gate first: it needs nobody else
         control = self.connect()
         try:
             known = control.nodes()
@@ -52,11 +57,10 @@ class Registrar(threading.Thread):
             for key, name in wanted.items():
                 if key not in known:
                     self._register(control, key, name)
-            self._note(known, wanted)
+            self._note(known, wanted | gone)
             self.guests.online = {
                 key: node_id for key, (node_id, status) in known.items() if status == "online"
             }
-            self.guests.keys, self.guests.revoked = wanted, gone
         finally:
             control.close()
 
@@ -66,9 +70,7 @@ class Registrar(threading.Thread):
             try:
                 self.look()
             except (httpx.HTTPError, DeploymentError, OSError) as fault:
-                if str(fault) not in self._said:
-                    self._said.add(str(fault))
-                    _LOG.warning("the list of clients could not be read: %s", fault)
+                self._warn(f"the list of clients could not be kept up to date: {fault}")
 
     def end(self) -> None:
         """Stop looking."""
@@ -78,16 +80,18 @@ class Registrar(threading.Thread):
         try:
             control.register(key, name)
         except httpx.HTTPStatusError as fault:
-            said = f"{name} cannot be registered: {fault.response.text[:200]}"
-            if said not in self._said:
-                self._said.add(said)
-                _LOG.warning("%s", said)
+            self._warn(f"{name} cannot be registered: {fault.response.text[:200]}")
 
-    def _note(self, known: dict[bytes, tuple[int, str]], wanted: dict[bytes, str]) -> None:
+    def _warn(self, text: str) -> None:
+        """Say something once."""
+        if text not in self._said:
+            self._said.add(text)
+            _LOG.warning("%s", text)
+
+    def _note(self, known: dict[bytes, tuple[int, str]], names: dict[bytes, str]) -> None:
         online = {key for key, (_, status) in known.items() if status == "online"}
         before = set(self.guests.online)
         for key in online - before:
-            _LOG.info("%s is connected", wanted.get(key, "a client that was revoked"))
+            _LOG.info("%s is connected", names.get(key, "a client that was taken off"))
         for key in before - online:
-            name = wanted.get(key) or self.guests.keys.get(key, "a client")
-            _LOG.info("%s has gone", name)
+            _LOG.info("%s has gone", names.get(key, "a client"))

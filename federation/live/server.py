@@ -24,7 +24,7 @@ DRAIN = 1.0
 """Seconds that the end waits for pages to hear of it."""
 LOOK = 0.5
 """Seconds between two looks at what could be computed beside the run."""
-_STEP = 0.01
+_STEP = 0.002
 _WAKE = 1.0
 _SEND_BUFFER = 1 << 16
 

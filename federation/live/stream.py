@@ -106,7 +106,7 @@ def events(source: Source, after: int) -> Iterator[str]:
             yield ": still here\n\n"
             spoke = monotonic()
         if over:
-            sleep(PERIOD / 20)
+            sleep(PERIOD / 100)
         else:
             feed.pause(PERIOD)
 

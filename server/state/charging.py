@@ -4,7 +4,7 @@ from flwr.serverapp.strategy import Strategy
 
 from server.loop import RoundRecord
 from server.registry import Registry
-from server.state.accounts import Charges, UploadCost
+from server.state.charges import Charges, UploadCost
 from server.state.keeper import ChargesOf
 from strategies.learning.task import feature_bound, federation_of
 from strategies.privacy.accounting import compose

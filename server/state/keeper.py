@@ -11,7 +11,7 @@ from server.registry import Registry
 
 if TYPE_CHECKING:
     from server.loop import RoundRecord
-    from server.state.accounts import Charges
+    from server.state.charges import Charges
 
 ChargesOf = Callable[["RoundRecord"], "Charges"]
 """What a round adds to accounts."""

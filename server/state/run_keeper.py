@@ -13,7 +13,8 @@ from server.errors import RunFailed, StateError
 from server.fingerprint import difference, fingerprint_of
 from server.loop import RoundRecord
 from server.registry import Registry
-from server.state.accounts import Charges, evidence_of
+from server.state.accounts import evidence_of
+from server.state.charges import Charges
 from server.state.codec import StateDamaged, arrays_of, arrays_state, pack, unpack
 from server.state.keeper import ChargesOf, Progress
 from server.state.store import KeptRun, RoundRow, StateStore

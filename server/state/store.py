@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection, Row
 
 from server.errors import RunFailed, StateError
 from server.fingerprint import fingerprint_of
-from server.state.accounts import Charges, write_charges
+from server.state.accounts import write_charges
+from server.state.charges import Charges
 from server.state.tables import METADATA, ROUNDS, RUNS, SCHEMA, VERSION
 from strategies.database import (
     DATABASE_FAULTS,

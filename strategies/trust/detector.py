@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Verdict:
     separation: FloatArray
     gates: Mapping[Reason, BoolArray]
 
-    @property
+    @cached_property
     def shut(self) -> BoolArray:
         """Return who was shut out by any gate, shape (V,)."""
         shut = np.zeros(self.honest.shape, dtype=np.bool_)
@@ -46,12 +47,12 @@ class Verdict:
             shut |= gate
         return shut
 
-    @property
+    @cached_property
     def weights(self) -> FloatArray:
         """Return p, 0 for whom a gate shut out, shape (V,)."""
         return np.where(self.shut, 0.0, self.honest)
 
-    @property
+    @cached_property
     def unsettled(self) -> BoolArray:
         """Return who may be honest by its uploads and is shut by no gate but bad luck's, (V,)."""
         unsettled = self.honest >= DOUBT
@@ -60,7 +61,7 @@ class Verdict:
                 unsettled &= ~gate
         return unsettled
 
-    @property
+    @cached_property
     def reasons(self) -> tuple[Reason, ...]:
         """Return the first gate that shut each clinic, or the posterior, or nothing."""
         reasons = [Reason.POSTERIOR if p < _HALF else Reason.NONE for p in self.honest]

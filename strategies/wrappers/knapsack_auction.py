@@ -171,13 +171,11 @@ class KnapsackAuction(StrategyWrapper):
 
     def _ask(self, server_round: int, grid: Grid) -> dict[int, Offer]:
         """Return the offers by node, in the order of the grid."""
+        asked = RecordDict(
+            {"config": ConfigRecord({ROUND: server_round})}
+        )  # as Flower: one for all
         requests = [
-            Message(
-                RecordDict({"config": ConfigRecord({ROUND: server_round})}),
-                dst_node_id=node,
-                message_type=OFFER,
-            )
-            for node in grid.get_node_ids()
+            Message(asked, dst_node_id=node, message_type=OFFER) for node in grid.get_node_ids()
         ]
         offers = {}
         for reply in grid.send_and_receive(requests) if requests else ():

@@ -286,9 +286,9 @@ def _weighted(reply: Message, weight: float, vector: FloatArray | None) -> Messa
 
 
 def _arrays(reply: Message) -> ArrayRecord:
-    return next(r for r in reply.content.values() if isinstance(r, ArrayRecord))
+    return next(iter(reply.content.array_records.values()))
 
 
 def _weight(reply: Message) -> float:
-    metrics = next(r for r in reply.content.values() if isinstance(r, MetricRecord))
+    metrics = next(iter(reply.content.metric_records.values()))
     return float(cast(float, metrics[WEIGHT]))

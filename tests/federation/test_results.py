@@ -3,9 +3,11 @@
 import csv
 import json
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from federation.outputs import writing_in
 from federation.results import (
     OutputError,
     check_out,
@@ -38,9 +40,11 @@ def test_an_out_that_is_a_file_or_lies_in_one_is_refused(below: str, tmp_path: P
 def test_text_is_replaced_whole_and_nothing_else_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "\udc80")
+    with pytest.raises(TypeError):
+        write_text(path, None)  # type: ignore[arg-type]
     assert path.read_text() == "old"
+    write_text(path, "a name that is no text: \udc80")
+    assert path.read_text() == "a name that is no text: \\udc80"
     write_text(path, "new")
     assert path.read_text() == "new"
     assert [entry.name for entry in tmp_path.iterdir()] == ["result.json"]
@@ -104,3 +108,20 @@ def test_summaries_are_by_strategy_and_cell_and_skip_undefined_rates() -> None:
     assert (rows[1.0, "auc"]["mean"], rows[1.0, "auc"]["n"]) == (0.6, 1)
     assert (rows[2.0, "loss"]["n"], rows[2.0, "loss"]["std"]) == (1, None)
     json.dumps(list(rows.values()), allow_nan=False)
+
+
+def test_a_second_writer_of_a_directory_waits_for_the_first(tmp_path: Path) -> None:
+    """Two runs with one --out: the files of one are never among the other's."""
+    order: list[str] = []
+
+    def second() -> None:
+        with writing_in(tmp_path):
+            order.append("second")
+
+    with writing_in(tmp_path):
+        waiting = Thread(target=second)
+        waiting.start()
+        waiting.join(0.2)
+        order.append("first")
+    waiting.join(10)
+    assert order == ["first", "second"]

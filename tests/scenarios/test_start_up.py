@@ -19,6 +19,8 @@ HEAVY = [
     "opacus",
     "numba",
     "PIL",
+    "scipy",
+    "sqlalchemy",
 ]
 FIRST_ROUND = """
 import json, os, sys

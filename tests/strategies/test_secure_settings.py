@@ -28,7 +28,7 @@ from strategies.settings import SettingsError
         ("shared-noise", {"dropouts": 7}, "lower --dropouts"),
         ("shared-noise", {"colluders": 14, "dropouts": 3}, "lower --dropouts"),
         ("shared-noise", {"neighbours": 20}, "0 for all"),
-        ("shared-noise", {"modulus_bits": 63}, "8..62"),
+        ("shared-noise", {"modulus_bits": 63}, "at most 62"),
         ("dp-gd", {"unit": "clinic"}, "needs --privacy shared-noise"),
         ("dp-gd", {"colluders": 3}, "read by secure aggregation only"),
         ("fedavg", {"modulus_bits": 32}, "read by secure aggregation only"),

@@ -18,7 +18,16 @@ RAW_EXCLUDED = {"A": 0.36, "B": 0.60}
 RAW_ATTACKS = {"A": 0.09, "B": 0.11}
 
 
-@pytest.fixture(scope="module", params=["A-reputation", "A-coin", "B-reputation", "B-coin"])
+CASES = [
+    "A-reputation",
+    "B-reputation",
+    pytest.param("A-coin", marks=pytest.mark.slow),
+    pytest.param("B-coin", marks=pytest.mark.slow),
+]
+"""The default pair rule in every run of the tests, the other where there is time."""
+
+
+@pytest.fixture(scope="module", params=CASES)
 def case(request):
     """Run the three modes of one set with one pair rule."""
     name, rule = request.param.split("-")

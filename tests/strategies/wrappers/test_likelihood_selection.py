@@ -1,6 +1,7 @@
 """LikelihoodSelection alone: what it passes inward, whom it asks again, around any strategy."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -253,7 +254,9 @@ def test_a_clinic_in_doubt_is_asked_on_at_its_posterior_unless_it_sells() -> Non
         chosen = layer(second_chance=chance)
         chosen.detector = KnownNoiseDetector(DIMENSION)
         play_round(chosen, 1, unlucky)
-        chosen.detector._verdict.honest[4] = 0.2
+        verdict = chosen.detector._verdict
+        doubted = np.where(np.arange(verdict.honest.size) == 4, 0.2, verdict.honest)
+        chosen.detector._verdict = replace(verdict, honest=doubted)
         requests, _ = play_round(chosen, 2)
         assert (4 in asked(requests)) == chance
         assert "4" not in chosen.last.trusted
