@@ -74,6 +74,8 @@ class CheckedGrid(Grid):
     """What replies must be sealed with; None: nothing."""
     altered: set[int] = field(default_factory=set)
     """Nodes whose reply was altered on its way, since verdicts were last taken."""
+    rejected: set[int] = field(default_factory=set)
+    """Nodes whose reply was none that an honest client sends, since verdicts were last taken."""
     places: Mapping[int, int] = field(default_factory=dict)
     """By partition the place that is written into requests, where it is not the partition."""
     _strangers: set[int] = field(default_factory=set)
@@ -96,6 +98,7 @@ class CheckedGrid(Grid):
         """Return the verdicts since the last call and forget them."""
         taken, self.verdicts = self.verdicts, []
         self.altered.clear()
+        self.rejected.clear()
         return taken
 
     def note_abandoned(self, reason: str) -> None:
@@ -245,9 +248,11 @@ class CheckedGrid(Grid):
             return False
         except ReplyRejected as fault:
             self._note(who, request, "rejected", str(fault))
+            self.rejected.add(request.metadata.dst_node_id)
             return False
         except Exception as fault:  # noqa: BLE001 - a judge that trips over a reply rejects it
             self._note(who, request, "rejected", f"unreadable: {type(fault).__name__}")
+            self.rejected.add(request.metadata.dst_node_id)
             return False
         return True
 

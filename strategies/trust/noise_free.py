@@ -6,10 +6,11 @@ multi-Krum mean, which already lies among the honest; multi-Krum alone is a good
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from strategies.trust.detector import Detector, Verdict
 from strategies.trust.evidence import shorten
@@ -28,6 +29,16 @@ _LEAST = 1e-18
 
 class NoiseFreeDetector(Detector):
     """Judge clinics by all that they uploaded without noise; ``noise_std`` is not used."""
+
+    def __init__(self, dimension: int, settings: TrustSettings | None = None) -> None:
+        super().__init__(dimension, settings)
+        self._copied: BoolArray = np.zeros(0, dtype=np.bool_)
+        self._looked_at = 0
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from what :meth:`state` returned; see :meth:`Detector.restore`."""
+        self._copied, self._looked_at = np.zeros(0, dtype=np.bool_), 0
+        super().restore(state)
 
     def update(
         self,
@@ -48,14 +59,29 @@ class NoiseFreeDetector(Detector):
         return shorten(uploads, bound * sizes)
 
     def _judge(self, columns: IntArray) -> Verdict:
+        del columns
         direction = gather(self._history, self.settings)
-        honest, separation = fit_unknown(direction, self.settings)
         gates: dict[Reason, BoolArray] = {
-            Reason.COPY: _copies(self._history, columns),
+            Reason.COPY: self._copies(),
             Reason.REPLAY: _repeats(self._history),
             Reason.ZERO: np.asarray(~self._history.uploads.any(axis=(0, 2))),
         }
+        # Whoever a gate shut is left out: six equal uploads are what multi-Krum likes best.
+        left = ~np.logical_or.reduce(list(gates.values()))
+        honest, separation = np.zeros(left.shape), 0.0
+        if left.any():
+            honest[left], separation = fit_unknown(direction[left], self.settings)
         return Verdict(honest, np.full(honest.shape, separation), gates)
+
+    def _copies(self) -> BoolArray:
+        """Return who uploaded the same as another clinic in any round, shape (V,): for good."""
+        history = self._history
+        known = np.zeros(history.sizes.size, dtype=np.bool_)
+        known[: self._copied.size] = self._copied
+        for place in range(self._looked_at, history.rounds.size):
+            known |= _copies_of(history, place)
+        self._copied, self._looked_at = known, history.rounds.size
+        return known
 
 
 def gather(history: History, settings: TrustSettings) -> FloatArray:
@@ -97,9 +123,10 @@ def fit_unknown(direction: FloatArray, settings: TrustSettings) -> tuple[FloatAr
     return honest, float(np.sqrt(np.add.reduce(centre**2) / variance))
 
 
-def _copies(history: History, columns: IntArray) -> BoolArray:
-    """Return who uploaded the same as another clinic in the last round, zeros aside."""
-    perceived = history.uploads[-1, columns] / history.sizes[columns, None]
+def _copies_of(history: History, place: int) -> BoolArray:
+    """Return who uploaded the same as another clinic in a round, by its place; zeros aside."""
+    columns = np.flatnonzero(history.present[place])
+    perceived = history.uploads[place, columns] / history.sizes[columns, None]
     apart = perceived[:, None, :] - perceived[None, :, :]
     distance = np.sqrt(np.add.reduce(apart * apart, axis=-1))
     length = _lengths(perceived)

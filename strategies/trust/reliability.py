@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -12,21 +12,34 @@ FADING = 0.8
 """What evidence of one round ago still weighs."""
 FORGOTTEN = 0.05
 """Evidence that has faded below it is dropped, so that an excluded newcomer is asked again."""
+REJECTED = 10.0
+"""Silences that a reply weighs which no honest client sends: a newcomer is out for 24 rounds."""
 
 
 class Reliability:
     """Kept and broken deals of each clinic, as fading counts.
 
     The factor on a reputation is ``1 - b / (g + b + 1)`` with g deals kept and b broken: one breach
-    halves a newcomer's reputation and shuts it out for some rounds, a clinic with a record of its
+    halves a newcomer's reputation and shuts it out for 14 rounds, a clinic with a record of its
     own stays in for three in a row.
     """
 
     def __init__(self) -> None:
         self._counts: dict[str, tuple[float, float]] = {}
 
-    def note(self, kept: Sequence[str], broken: Sequence[str]) -> None:
-        """Let a round pass in which some kept to their deals and others did not."""
+    def note(
+        self, kept: Sequence[str], broken: Sequence[str], hostile: Collection[str] = ()
+    ) -> None:
+        """Let a round pass in which some kept to their deals and others did not.
+
+        Parameters
+        ----------
+        kept, broken : sequence of str
+            Who sent something usable, and who was asked and did not.
+        hostile : collection of str
+            Whose reply was rejected, of those who broke their deals: anybody may be cut off, but
+            no honest client sends that.
+        """
         faded = {}
         for name, (good, bad) in self._counts.items():
             left = bad * FADING
@@ -36,7 +49,7 @@ class Reliability:
             faded[name] = (good + 1.0, bad)
         for name in broken:
             good, bad = faded.get(name, (0.0, 0.0))
-            faded[name] = (good, bad + 1.0)
+            faded[name] = (good, bad + (REJECTED if name in hostile else 1.0))
         self._counts = faded
 
     def of(self, names: Sequence[str]) -> FloatArray:

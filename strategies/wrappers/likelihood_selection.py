@@ -22,7 +22,7 @@ from strategies.trust.lens import UpdateLens
 from strategies.trust.reliability import Reliability
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.market_messages import Name
-from strategies.wrappers.narrowed_grid import NarrowedGrid, altered_nodes
+from strategies.wrappers.narrowed_grid import NarrowedGrid, altered_nodes, rejected_nodes
 from strategies.wrappers.protocol import MODEL, UPLOAD_NUMBER
 from strategies.wrappers.vectors import CheckedContent, to_array, to_vector
 
@@ -100,6 +100,7 @@ class LikelihoodSelection(StrategyWrapper):
         self._broadcast: FloatArray = np.zeros(detector.dimension)
         self._present: Callable[[], Iterable[int]] = tuple
         self._altered: Callable[[], Iterable[int]] = tuple
+        self._rejected: Callable[[], Iterable[int]] = tuple
 
     def reputations(self, names: Sequence[str]) -> FloatArray:
         """Return R of clinics: what their uploads say, times how reliably they come."""
@@ -127,6 +128,7 @@ class LikelihoodSelection(StrategyWrapper):
         )
         self._asked, self._kept, self._present = (), frozenset(), grid.get_node_ids
         self._altered = partial(altered_nodes, grid)
+        self._rejected = partial(rejected_nodes, grid)
         self._broadcast = to_vector(arrays[MODEL])
         if not able:
             return []
@@ -218,7 +220,8 @@ class LikelihoodSelection(StrategyWrapper):
         present -= set(self._altered())  # the path broke those, not who sent them
         failed = [node for node in self._asked if node not in usable and node in present]
         broke = tuple(self.name(node) for node in failed)
-        self.reliability.note([self.name(node) for node in usable], broke)
+        hostile = {self.name(node) for node in set(failed) & set(self._rejected())}
+        self.reliability.note([self.name(node) for node in usable], broke, hostile)
         self.last = replace(self.last, breaches=broke)
 
     def _judged(self, server_round: int, replies: Sequence[Message]) -> list[Message]:

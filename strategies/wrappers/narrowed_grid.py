@@ -125,6 +125,11 @@ def altered_nodes(grid: Grid) -> frozenset[int]:
     return frozenset(getattr(_behind(grid), "altered", ()))
 
 
+def rejected_nodes(grid: Grid) -> frozenset[int]:
+    """Return the nodes that sent in this round what no honest client sends, if that is known."""
+    return frozenset(getattr(_behind(grid), "rejected", ()))
+
+
 def _behind(grid: Grid) -> Grid:
     while isinstance(grid, GridView):
         grid = grid.grid

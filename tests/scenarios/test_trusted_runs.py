@@ -229,6 +229,17 @@ def test_trusted_sells_uploads_of_the_trusted_within_their_budget() -> None:
     assert privacy_of(run)["certified_epsilon"]["server"]["proven"] == pytest.approx(5.0, rel=1e-6)
 
 
+def test_who_sent_what_no_honest_clinic_sends_wins_no_more_in_the_run() -> None:
+    """Scaled updates break the norm bound in round 1; a mere silence would be forgotten by 16."""
+    settings = compose("trusted", {"attack": "scaled", "attackers": 6.0})
+    run = run_federation(grid_of(settings, Coalition()), settings)
+    rejected = {v["identity"] for v in run.rounds[1].verdicts if v["kind"] == "rejected"}
+    assert rejected
+    assert rejected <= set(run.attackers)
+    for record in run.rounds[2:]:
+        assert not rejected & set(record.trust["winners"])
+
+
 def test_a_dropped_upload_is_not_paid() -> None:
     run = attacked(compose("trusted", {"epsilon": 5.0, "rounds": 1, "uploads": 1}))
     details = run.rounds[1].details

@@ -136,6 +136,21 @@ def test_without_noise_flippers_copies_and_riders_are_found() -> None:
     assert judged.reasons[4] == Reason.ZERO
 
 
+def test_without_noise_copies_that_rest_a_round_stay_out_and_pull_nobody() -> None:
+    """Six of twenty send one vector in rounds 1 and 2 and are not asked in round 3."""
+    rng, detector = np.random.default_rng(3), NoiseFreeDetector(10)
+    honest = slice(6, 20)
+    for round_ in range(1, 4):
+        sent = uploads(rng, round_, noise=1.5)
+        sent[:6] = sent[honest].mean(axis=0) - 1.5
+        asked = slice(0, 20) if round_ < 3 else honest
+        detector.update(round_, NAMES[asked], sent[asked], SIZE)
+    judged = detector.standing(NAMES)
+    assert judged.honest[:6].max() == 0.0
+    assert set(judged.reasons[:6]) == {Reason.COPY}
+    assert judged.honest[6:].min() > 0.5
+
+
 def test_without_noise_a_replay_of_long_updates_is_found_and_a_lasting_one_is_not() -> None:
     rng, detector = np.random.default_rng(3), NoiseFreeDetector(10)
     rounds = [uploads(rng, round_, noise=0.2) for round_ in range(1, 8)]

@@ -180,6 +180,20 @@ def test_reliability_by_hand() -> None:
     assert found.of(["a", "b"]).tolist() == [1.0, 1.0]
 
 
+def test_a_rejected_reply_weighs_as_ten_silences() -> None:
+    """10 * .8^n < .05 from n = 24 on; a silence is forgotten after 14 rounds."""
+    found = Reliability()
+    found.note([], ["rejected", "silent"], {"rejected"})
+    assert found.of(["rejected", "silent"]) == pytest.approx([1 / 11, 1 / 2])
+    back = {}
+    for passed in range(1, 30):
+        found.note([], [])
+        for name in ("rejected", "silent"):
+            if found.of([name])[0] == 1.0:
+                back.setdefault(name, passed)
+    assert back == {"silent": 14, "rejected": 24}
+
+
 def test_who_left_the_grid_broke_nothing() -> None:
     """A clinic whose budget is spent is no longer shown, and its refusal is no breach."""
     chosen = layer()
