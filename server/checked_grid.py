@@ -20,29 +20,13 @@ from flwr.supercore.run import Run
 from server.registry import Participant, Registry
 from server.replies import BriefedJudge, Judge, ReplyRejected
 from server.seals import UNSIGNED, SealBroken, Seals
+from server.verdicts import Verdict
 from strategies.wrappers.protocol import EXHAUSTED, PLACE, REFUSAL
 from strategies.wrappers.seal import SEAL
 from strategies.wrappers.vectors import CheckedContent as CheckedContent
 
 MAX_REASON = 300
 AGAIN = "answers the same request again"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one expected reply that was not used.
-
-    ``kind`` is ``rejected`` (a bad reply), ``refused`` (the client declined), ``failed``
-    (its code raised or its node died), ``missing`` (no answer in time), ``altered`` or ``replayed``
-    (not what its sender signed in answer to this request: a breach of the path, not a lie of the
-    sender) or ``unsigned`` (nothing to check it by); ``unmerged``, of the
-    server itself, says that an aggregation made nothing of the replies it had.
-    """
-
-    identity: str
-    message_type: str
-    kind: str
-    reason: str
 
 
 @dataclass

@@ -1,17 +1,22 @@
 """Enrolment: wait for the clients, bounded, ask each who it is, and fix the registry."""
 
 from collections import Counter
+from collections.abc import Sequence
+from logging import WARNING
 from time import monotonic, sleep
 from typing import cast
 
 from flwr.app import ConfigRecord, Message, RecordDict
+from flwr.common.logger import log
 from flwr.serverapp import Grid
 
+from server.admission import Admission
 from server.checked_grid import CheckedGrid
 from server.errors import RunFailed
 from server.registry import Participant, Registry, identity_of
 from server.replies import judge_hello
 from server.seals import Seals
+from server.verdicts import Verdict
 from strategies.wrappers.protocol import HELLO
 
 POLL_SECONDS = 0.05
@@ -23,14 +28,17 @@ def enrol(
     grid: Grid,
     expected: int,
     *,
-    minimum: int = 1,
+    admission: Admission | None = None,
     simulated: bool = False,
     deployed: bool = False,
     wait: float = 60.0,
     timeout: float = 60.0,
     seals: Seals | None = None,
 ) -> Registry:
-    """Return the registry of everyone who says who they are.
+    """Return the registry of everyone who says who they are and may take part.
+
+    Whoever answers and cannot be used is left out, with a verdict: only clients that are not
+    there at all keep a run from beginning.
 
     Parameters
     ----------
@@ -39,8 +47,8 @@ def enrol(
     expected : int
         How many clients the settings name. Where most clients were launched as one of another
         number of partitions (``flwr run`` with its own number of SuperNodes), that counts.
-    minimum : int
-        Fewest records a clinic may enrol with: a false m = 1 would drown the model in noise.
+    admission : Admission, optional
+        What is asked of a client; by default nothing but a number of its own.
     simulated : bool
         Whether keys mean nothing: Flower's simulation draws new ones for every run.
     deployed : bool
@@ -54,7 +62,7 @@ def enrol(
     Raises
     ------
     RunFailed
-        When not all of the expected clients enrolled in time, or one has too few records.
+        When not all of the expected clients were there in time, or none of them can be used.
     """
     checked = CheckedGrid(grid, {HELLO: judge_hello}, timeout, seals=seals)
     deadline, asked = monotonic() + wait, set[int]()
@@ -70,15 +78,16 @@ def enrol(
         if len(asked) >= expected or monotonic() >= deadline:
             break
         sleep(POLL_SECONDS)
-    if len(enrolled) < expected:
-        raise RunFailed(_missing(expected, enrolled, checked))
-    for participant in enrolled:
-        if participant.records < minimum:
-            raise RunFailed(
-                f"{participant.identity} enrolled with {participant.records} records where "
-                f"{minimum} are asked for: give it more or lower --min-records"
-            )
-    return Registry(enrolled)
+    silent = checked.take_verdicts()
+    if len(asked) < expected or not enrolled:
+        raise RunFailed(_missing(expected, enrolled, silent))
+    people, liars = (admission or Admission()).sort(enrolled)
+    for verdict in liars:
+        log(WARNING, "%s is left out: %s", verdict.identity, verdict.reason)
+    left_out = (*silent, *liars)
+    if not people:
+        raise RunFailed(f"none of {len(enrolled)} clients can take part{first_of(left_out)}")
+    return Registry(people, left_out, max(expected, len(people)))
 
 
 def _ask(
@@ -113,10 +122,16 @@ def _ask(
             announced[int(cast(int, metrics["num-partitions"]))] += 1
 
 
-def _missing(expected: int, enrolled: list[Participant], checked: CheckedGrid) -> str:
+def _missing(expected: int, enrolled: list[Participant], silent: list[Verdict]) -> str:
     present = {participant.partition for participant in enrolled}
     absent = [str(number) for number in range(expected) if number not in present]
     listed = ", ".join(absent[:8]) + (", ..." if len(absent) > 8 else "")  # noqa: PLR2004
-    reasons = [verdict.reason for verdict in checked.take_verdicts()]
-    why = f"; one said: {reasons[0]}" if reasons else ""
+    why = f"; one said: {silent[0].reason}" if silent else ""
     return f"{len(enrolled)} of {expected} clients enrolled; missing: {listed}{why}"
+
+
+def first_of(left_out: Sequence[Verdict]) -> str:
+    """Return what a line may add on who was left out: the first, by name."""
+    if not left_out:
+        return ""
+    return f"; {left_out[0].identity} was left out: {left_out[0].reason}"

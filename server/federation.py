@@ -11,14 +11,16 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 
+from server.admission import Admission
+from server.cards import cards_of_server
 from server.checked_grid import CheckedGrid
 from server.clinic_market import ClinicOfferJudge, sells_uploads
-from server.enrolment import HELLO_SECONDS, enrol
+from server.enrolment import HELLO_SECONDS, enrol, first_of
 from server.errors import RunFailed
 from server.hostile import hostile_network, identities_of_attackers
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.registry import Registry
-from server.replies import Judge, TrainJudge, judge_evaluate, noised_norm_bound
+from server.replies import NOISES, Judge, TrainJudge, judge_evaluate, noised_norm_bound
 from server.seals import seals_of
 from server.secure_replies import secure_judges
 from server.state.charging import charging
@@ -29,7 +31,8 @@ from strategies.learning.task import dimension_of, feature_map, federation_of, j
 from strategies.privacy.certified import CertifiedRelease
 from strategies.privacy.mechanisms import mechanism_of
 from strategies.randomness import NoiseSource, Purpose, SeededNoise, SystemNoise
-from strategies.settings import Settings
+from strategies.secure_settings import terms_of
+from strategies.settings import Settings, SettingsError, check_byzantine
 from strategies.wrappers.aggregation import build_aggregation
 from strategies.wrappers.base import StrategyWrapper
 from strategies.wrappers.global_differential_privacy import GlobalDifferentialPrivacy
@@ -48,7 +51,7 @@ class FederatedRun:
     Parameters
     ----------
     settings : Settings
-        As run: ``clients`` is the number that enrolled.
+        As run: ``clients`` is the number that was launched.
     weights : ndarray, shape (d,)
         The last broadcast model.
     rounds : list of RoundRecord
@@ -111,15 +114,18 @@ def run_federation(
     registry = enrol(
         grid,
         settings.clients,
-        minimum=settings.min_records,
+        admission=Admission(
+            settings.min_records, cards_of_server() if deployed else {}, noises=noises_of(settings)
+        ),
         simulated=settings.backend == "ray",
         deployed=deployed,
         wait=settings.node_wait,
         timeout=min(settings.round_timeout, HELLO_SECONDS),
         seals=seals,
     )
-    if len(registry) != settings.clients:
-        settings = settings.changed(clients=len(registry))
+    if registry.launched != settings.clients:
+        settings = settings.changed(clients=registry.launched)
+    expect_enough(settings, registry)
     if settings.private and registry.noise != settings.noise:
         settings = settings.changed(noise=registry.noise)  # what the report has to say
     evaluate, dimension = held_out(settings)
@@ -144,6 +150,7 @@ def run_federation(
         judges,
         settings.round_timeout,
         registry,
+        verdicts=list(registry.left_out),
         seals=seals,
     )
     initial = ArrayRecord({MODEL: to_array(np.zeros(dimension))})
@@ -174,6 +181,40 @@ def run_federation(
         perf_counter() - started + (progress.seconds if progress else 0.0),
         identities_of_attackers(settings, registry),
     )
+
+
+def noises_of(settings: Settings) -> tuple[str, ...]:
+    """Return where clinics may say that their noise comes from: what these settings allow."""
+
+    def allowed(noise: str) -> bool:
+        try:
+            settings.changed(noise=noise)
+        except SettingsError:
+            return False
+        return True
+
+    return tuple(noise for noise in NOISES if not settings.private or allowed(noise))
+
+
+def expect_enough(settings: Settings, registry: Registry) -> None:
+    """Refuse to begin when so many were left out that no round could be merged.
+
+    Raises
+    ------
+    RunFailed
+        With the first who was left out, and why.
+    """
+    if not registry.left_out:
+        return
+    try:
+        check_byzantine(settings.aggregation, settings.byzantine, len(registry))
+        if settings.secure:
+            terms_of(settings, len(registry))
+    except ValueError as fault:
+        raise RunFailed(
+            f"{len(registry)} of {settings.clients} clients can take part: {fault}"
+            f"{first_of(registry.left_out)}"
+        ) from fault
 
 
 def build_strategy(settings: Settings, registry: Registry) -> Strategy:

@@ -13,10 +13,11 @@ from typing import Any
 from flwr.app import ArrayRecord, ConfigRecord, MessageType, MetricRecord
 from flwr.serverapp.strategy import Strategy
 
-from server.checked_grid import CheckedGrid, Verdict
+from server.checked_grid import CheckedGrid
 from server.errors import BudgetExhausted, RunFailed
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
 from server.state.keeper import NOTHING_KEPT, Keeper, Progress
+from server.verdicts import Verdict
 from strategies.wrappers.base import StrategyWrapper, innermost, round_details
 from strategies.wrappers.byzantine import ByzantineRule, unmerged_reason
 from strategies.wrappers.protocol import EXHAUSTED
@@ -78,7 +79,8 @@ def run_rounds(
 ) -> tuple[ArrayRecord, list[RoundRecord]]:
     """Run ``rounds`` rounds and return the last broadcast model with one record a round.
 
-    A round without a usable reply leaves the model as it was: no noise, no ledger entry. Each
+    A round without a usable reply leaves the model as it was: no noise, no ledger entry. Round 0
+    has the verdicts on who was left out at enrolment. Each
     round is kept after it was told of; the rounds of ``progress`` are told of again, not run.
     Without ``every_round_rated`` clients rate the last broadcast only: one phase a round less where
     nothing of the ratings comes back.
@@ -92,6 +94,7 @@ def run_rounds(
     begun = perf_counter() - (progress.seconds if progress else 0.0)
     if progress is None:
         arrays, records = initial, [RoundRecord(0, evaluate(initial))]
+        records[0].verdicts = [asdict(verdict) for verdict in grid.take_verdicts()]
         on_round(records[0])
         keeper.keep(arrays, records[0], perf_counter() - begun)
     else:

@@ -10,9 +10,11 @@ from flwr.app import ArrayRecord, MessageType
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
+from server.admission import Admission
 from server.appraisal import appraiser_of
-from server.checked_grid import CheckedGrid, Verdict
-from server.enrolment import HELLO_SECONDS, enrol
+from server.cards import cards_of_server
+from server.checked_grid import CheckedGrid
+from server.enrolment import HELLO_SECONDS, enrol, first_of
 from server.errors import RunFailed
 from server.loop import OnRound, RoundRecord, run_rounds
 from server.market_ledger import MarketLedger
@@ -22,8 +24,9 @@ from server.replies import Judge
 from server.seals import seals_of
 from server.state.charging import charging
 from server.state.keeper import NOTHING_KEPT, Keeper
+from server.verdicts import Verdict
 from strategies.market_settings import cubes_of, market_of
-from strategies.settings import Settings
+from strategies.settings import Settings, SettingsError
 from strategies.twin.fusion import Method
 from strategies.twin.grid import Grid as Cubes
 from strategies.wrappers.digital_twin import DigitalTwin
@@ -101,6 +104,7 @@ def run_market(
     registry = enrol(
         grid,
         settings.nodes,
+        admission=Admission(cards=cards_of_server() if deployed else {}, roles=("device", "user")),
         simulated=settings.backend == "ray",
         deployed=deployed,
         wait=settings.node_wait,
@@ -117,6 +121,7 @@ def run_market(
         judges,
         settings.round_timeout,
         registry,
+        verdicts=list(registry.left_out),
         seals=seals,
         places=places_of(settings, registry),
     )
@@ -224,14 +229,17 @@ def places_of(settings: Settings, registry: Registry) -> dict[int, int]:
 def _as_enrolled(settings: Settings, registry: Registry) -> Settings:
     roles = [participant.role for participant in registry.participants]
     devices, users = roles.count("device"), roles.count("user")
-    if not devices or not users or devices + users != len(roles):
+    if not devices or not users:
         raise RunFailed(
-            f"a market needs devices and users: {devices} devices, {users} users and "
-            f"{len(roles) - devices - users} others enrolled"
+            f"a market needs devices and users: {devices} devices and {users} users enrolled"
+            f"{first_of(registry.left_out)}"
         )
     if (devices, users) == (settings.clients, settings.users):
         return settings
-    return settings.changed(clients=devices, users=users)
+    try:
+        return settings.changed(clients=devices, users=users)
+    except SettingsError as fault:
+        raise RunFailed(f"{fault}{first_of(registry.left_out)}") from fault
 
 
 def _nothing_sold(ledger: MarketLedger) -> dict[str, str]:

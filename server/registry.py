@@ -4,11 +4,12 @@ A client is its key: the fingerprint of the public key that Flower authenticated
 partition number where clients are simulated. ``node_id`` is only where it can be reached now.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from server.errors import RunFailed
+from server.verdicts import Verdict
 
 KEY = "key:"
 """What the identity of a client with a key begins with."""
@@ -43,33 +44,34 @@ class Participant:
 
 
 class Registry:
-    """Participants by node, in identity order.
+    """Participants by node, in identity order; each has its own number and its own name.
+
+    Parameters
+    ----------
+    participants : iterable of Participant
+        Who takes part.
+    left_out : sequence of Verdict
+        Who answered at enrolment and does not take part, and why.
+    launched : int
+        How many clients the run was set up for, those left out among them; 0: as take part.
 
     Raises
     ------
     RunFailed
-        When two clients claim the same place, or none is left.
+        When none is left.
     """
 
-    def __init__(self, participants: Iterable[Participant]) -> None:
+    def __init__(
+        self,
+        participants: Iterable[Participant],
+        left_out: Sequence[Verdict] = (),
+        launched: int = 0,
+    ) -> None:
         self.participants = tuple(sorted(participants, key=lambda p: p.partition))
+        self.left_out = tuple(left_out)
+        self.launched = launched or len(self.participants)
         if not self.participants:
             raise RunFailed("no client enrolled: nobody to train with")
-        seen: dict[int, str] = {}
-        names: dict[str, Participant] = {}
-        for participant in self.participants:
-            if participant.partition in seen:
-                raise RunFailed(
-                    f"clients {seen[participant.partition]} and {participant.identity} both claim "
-                    f"partition {participant.partition}: give each its own partition-id"
-                )
-            seen[participant.partition] = participant.identity
-            same = names.setdefault(participant.identity, participant)
-            if same is not participant:
-                raise RunFailed(
-                    f"{participant.identity} enrolled as {same.role} and as {participant.role}: "
-                    "one key is one participant; give each its own"
-                )
         self._by_node = {p.node_id: p for p in self.participants}
 
     def __len__(self) -> int:

@@ -35,6 +35,7 @@ from federation.deployment.key_folder import (
 from federation.deployment.processes import Family, check_port, ended_by_signals, free_port
 from federation.deployment.registrar import Registrar
 from federation.deployment.surroundings import (
+    CARDS,
     DATABASE,
     DEPLOYED,
     SIGNED,
@@ -165,6 +166,7 @@ def running(server: Server) -> Iterator[dict[str, Any]]:
         environment.setdefault(DATABASE, str(state / DATABASE_FILE))
         if server.keys is not None:
             environment[SIGNED] = "1"
+            environment[CARDS] = str((server.keys / "clients").absolute())
         link = family.start("superlink", superlink_command(server, inner), environment, state)
         guests = GuestList(open=server.keys is None)
         control = _connector(server, inner)

@@ -10,11 +10,12 @@ from federation.deployment.errors import DeploymentError
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PORT = 9092
-DEPLOYED, DATABASE, PUBLIC_DATA, SIGNED = (
+DEPLOYED, DATABASE, PUBLIC_DATA, SIGNED, CARDS = (
     "FEDERATION_DEPLOYED",
     "FEDERATION_DATABASE",
     "FEDERATION_PUBLIC_DATA",
     "FEDERATION_SIGNED",
+    "FEDERATION_CARDS",
 )
 """Set for the server app's process; where its database is; where shipped public data lies;
 whether clients have keys to sign with."""

@@ -1,5 +1,6 @@
 """Enrolment and the registry: bounded waiting, one place for each, and who is who."""
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -8,10 +9,12 @@ import pytest
 from flwr.app import ConfigRecord, Message, RecordDict
 from flwr.proto.node_pb2 import NodeInfo
 
+from server.admission import Admission
 from server.enrolment import enrol
 from server.errors import RunFailed
 from server.federation import run_federation
 from server.registry import Participant, Registry, identity_of
+from server.report import run_entry
 from strategies.wrappers.protocol import REFUSAL
 from tests.peers import Peers, grid_of, settings_of
 from tests.server.hostile import reply_target
@@ -73,24 +76,120 @@ def test_everybody_enrols_in_order_with_what_they_said() -> None:
     ],
     ids=[f"answer {number}" for number in range(15)],  # functions have no name that lasts
 )
-def test_a_client_that_says_nonsense_is_missing_and_named(
+def test_a_client_that_says_nonsense_is_left_out_and_named(
     tamper: Callable[[Message], Any], reason: str
 ) -> None:
+    """A broken answer is that client's problem: the run begins without it."""
+    registry = enrol(grid_of(SETTINGS, peers(_2=tamper)), 7)
+    assert numbers(registry) == [0, 1, 3, 4, 5, 6]
+    (verdict,) = registry.left_out
+    assert verdict.identity == "node:1002"
+    assert re.search(reason, verdict.reason)
+    assert verdict.reason.isprintable()
+    assert len(verdict.reason) < 400
+
+
+def test_when_all_say_nonsense_the_run_fails_in_one_line() -> None:
+    nonsense = {f"_{n}": saying(num_examples=0) for n in range(7)}
+    with pytest.raises(RunFailed, match=r"^0 of 7 clients enrolled; .*; one said: num-examples"):
+        enrol(grid_of(SETTINGS, peers(**nonsense)), 7)
+
+
+def keyed(*tampered: int, as_number: int = 0, cards: dict[str, int] | None = None) -> Registry:
+    """Return who is enrolled of seven clients with keys, some of whom claim another number."""
+    nodes = [NodeInfo(node_id=1000 + n, public_key=b"k%d" % n) for n in range(7)]
+    claims = peers(**{f"_{n}": saying(partition_id=as_number) for n in tampered})
+    grid = grid_of(SETTINGS, claims, get_nodes=lambda: nodes)
+    return enrol(grid, 7, admission=Admission(cards=cards or {}), deployed=True)
+
+
+def key(number: int) -> str:
+    return identity_of(b"k%d" % number, -1)
+
+
+def numbers(registry: Registry) -> list[int]:
+    return [p.partition for p in registry.participants]
+
+
+def test_of_two_who_claim_one_place_both_are_left_out_where_nothing_tells_them_apart() -> None:
+    registry = enrol(grid_of(SETTINGS, peers(_3=saying(partition_id=0))), 7)
+    assert numbers(registry) == [1, 2, 4, 5, 6]
+    named = {v.identity: v.reason for v in registry.left_out}
+    assert set(named) == {"partition:0 (node 1000)", "partition:0 (node 1003)"}
+    assert all("claims partition 0, as another does" in reason for reason in named.values())
+    assert numbers(keyed(3)) == [1, 2, 4, 5, 6]
+
+
+def test_the_server_s_card_says_whose_place_it_is() -> None:
+    registry = keyed(3, cards={key(n): n for n in range(7)})
+    assert numbers(registry) == [0, 1, 2, 4, 5, 6]
+    (verdict,) = registry.left_out
+    assert verdict.identity == key(3)
+    assert verdict.reason == "claims number 0 and its card says 3: not enrolled"
+
+
+def test_a_number_that_is_nobody_s_is_not_given_away_either() -> None:
+    registry = keyed(3, as_number=9, cards={key(n): n for n in range(7)})
+    assert numbers(registry) == [0, 1, 2, 4, 5, 6]
+    assert [v.identity for v in registry.left_out] == [key(3)]
+
+
+def test_one_without_a_card_gives_way_to_one_with() -> None:
+    """Its card was taken away, or cannot be read, while it was connected."""
+    registry = keyed(3, cards={key(0): 0})
+    assert numbers(registry) == [0, 1, 2, 4, 5, 6]
+    assert [v.identity for v in registry.left_out] == [key(3)]
+
+
+def test_one_key_is_one_participant() -> None:
+    """A device that enrols a second time as a user would rate itself."""
+    nodes = [NodeInfo(node_id=1000 + n, public_key=b"k%d" % (n % 6)) for n in range(7)]
+    registry = enrol(grid_of(SETTINGS, get_nodes=lambda: nodes), 7, deployed=True)
+    assert numbers(registry) == [1, 2, 3, 4, 5]
+    assert {v.identity for v in registry.left_out} == {key(0)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"strategy": "shared-noise"},
+        {"aggregation": "krum", "byzantine": 1},
+        {"selection": "reputation"},
+        {"partition": "sizes", "sizes": "70,71,72,73,74,75,76"},
+    ],
+    ids=str,
+)
+def test_a_run_goes_on_without_a_liar_and_says_who_was_left_out(changes: dict[str, Any]) -> None:
+    changes = dict(changes)
+    settings = settings_of(changes.pop("strategy", "global-dp"), rounds=2, **changes)
+    run = run_federation(grid_of(settings, peers(_3=saying(partition_id=0))), settings)
+    assert len(run.sizes) == 5
+    assert run.settings.clients == 7
+    found = [v["identity"] for v in run.rounds[0].verdicts]
+    assert found == ["partition:0 (node 1000)", "partition:0 (node 1003)"]
+    assert run.rounds[2].sizes
+    assert [v for v in run.rounds[2].verdicts if v["kind"] == "rejected"] == []
+    assert run_entry(run)["rounds"][0]["verdicts"] == run.rounds[0].verdicts
+
+
+def test_noise_that_the_settings_do_not_allow_keeps_only_its_clinic_out() -> None:
+    settings = settings_of("shared-noise", noise="system")
+    run = run_federation(grid_of(settings, peers(_1=saying(noise="discrete"))), settings)
+    (verdict,) = run.rounds[0].verdicts
+    assert verdict["reason"].startswith("says its noise is discrete")
+    assert len(run.sizes) == 6
+
+
+def test_too_few_left_for_the_aggregation_fail_in_one_line() -> None:
+    settings = settings_of(aggregation="krum", byzantine=2)
+    claims = peers(_3=saying(partition_id=0))
     with pytest.raises(
-        RunFailed, match=f"^6 of 7 clients enrolled; missing: 2; .*{reason}"
+        RunFailed,
+        match=r"^5 of 7 clients can take part: krum .*; partition:0 \(node 1000\) was left",
     ) as info:
-        enrol(grid_of(SETTINGS, peers(_2=tamper)), 7, wait=0.15)
-    assert str(info.value).isprintable()
-    assert len(str(info.value)) < 400
-
-
-def test_two_clients_cannot_claim_the_same_place() -> None:
-    with pytest.raises(RunFailed, match="both claim partition 0: give each its own partition-id"):
-        enrol(grid_of(SETTINGS, peers(_3=saying(partition_id=0))), 7)
-    keys = [NodeInfo(node_id=1000 + n, public_key=b"k%d" % n) for n in range(7)]
-    grid = grid_of(SETTINGS, peers(_3=saying(partition_id=0)), get_nodes=lambda: keys)
-    with pytest.raises(RunFailed, match="both claim partition 0: give each its own partition-id"):
-        enrol(grid, 7)
+        run_federation(grid_of(settings, claims), settings)
+    assert "\n" not in str(info.value)
 
 
 def test_missing_clients_are_waited_for_within_the_bound(short_wait: None) -> None:
@@ -128,11 +227,16 @@ def test_one_client_alone_does_not_change_the_number_of_clients(short_wait: None
     assert run.settings.clients == 7
 
 
-def test_a_shard_smaller_than_asked_for_ends_the_run_before_it_begins() -> None:
+def test_a_shard_smaller_than_asked_for_is_left_out() -> None:
     """A false m = 1 would drown the model in noise for everyone."""
     settings = settings_of(min_records=20)
-    with pytest.raises(RunFailed, match=r"^partition:4 enrolled with 1 records where 20 are asked"):
-        run_federation(grid_of(settings, peers(_4=saying(num_examples=1))), settings)
+    run = run_federation(grid_of(settings, peers(_4=saying(num_examples=1))), settings)
+    (verdict,) = run.rounds[0].verdicts
+    assert verdict["reason"].startswith("enrolled with 1 records where 20 are asked")
+    assert run.sizes == (78,) * 6
+    everybody = {f"_{n}": saying(num_examples=1) for n in range(7)}
+    with pytest.raises(RunFailed, match=r"^none of 7 clients can take part; partition:0 .* 1 reco"):
+        run_federation(grid_of(settings, peers(**everybody)), settings)
 
 
 def test_fewer_launched_than_the_aggregation_needs_is_refused() -> None:

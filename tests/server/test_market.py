@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flwr.app import ConfigRecord, Context, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from PIL import Image
 
 from clients.app import app as client_app
@@ -19,10 +19,11 @@ from server.app import make_app
 from server.errors import RunFailed
 from server.market import MarketOutcome, build_layers, run_market
 from server.market_replies import MAX_MONEY
+from server.market_report import market_entry
 from server.registry import Participant, Registry
 from strategies.wrappers.base import StrategyWrapper
 from tests.markets import answering, delivering, market_settings, offering, trade
-from tests.peers import Tampering, grid_of, raises
+from tests.peers import Peers, Tampering, grid_of, raises
 
 SYNTHETIC = market_settings("no-reputation", rounds=4, attack="none", channels=40)
 PAYLOAD = market_settings(
@@ -246,7 +247,7 @@ def test_a_market_needs_devices_and_users() -> None:
         {"partition-id": n, "num-partitions": settings.nodes, "role": "device"}
         for n in range(settings.nodes)
     ]
-    with pytest.raises(RunFailed, match="15 devices, 0 users and 0 others enrolled"):
+    with pytest.raises(RunFailed, match="15 devices and 0 users enrolled"):
         run_market(InProcessGrid(client_app, nodes, run_config(settings)), settings)
 
 
@@ -256,6 +257,23 @@ def test_numbers_of_devices_and_users_are_those_that_enrolled() -> None:
     outcome = run_market(grid_of(there), asked)
     assert (outcome.settings.clients, outcome.settings.users) == (5, 6)
     assert outcome.devices == ("0", "1", "2", "3", "4")
+
+
+@pytest.mark.parametrize("lie", [{"role": "clinic"}, {"partition-id": 4}], ids=str)
+def test_a_market_goes_on_without_who_lies_at_enrolment(lie: dict[str, Any]) -> None:
+    """Whoever says it is no part of a market, or takes another's number, keeps only itself out."""
+
+    def tamper(reply: Message) -> Message:
+        reply.content["config" if "role" in lie else "metrics"].update(lie)
+        return reply
+
+    asked = market_settings(rounds=2)
+    outcome = run_market(grid_of(asked, Peers({1: tamper}, "query.hello")), asked)
+    verdicts = outcome.rounds[0].verdicts
+    assert len(verdicts) == (1 if "role" in lie else 2)
+    assert outcome.settings.clients == asked.clients - len(verdicts)
+    assert "1" not in outcome.devices
+    assert market_entry(outcome)["final"]["share_type1"] >= 0
 
 
 def test_keys_name_participants_where_there_are_keys() -> None:

@@ -4,7 +4,6 @@ import pytest
 from flwr.app import ConfigRecord, MetricRecord, RecordDict
 
 from server.checked_grid import CheckedGrid
-from server.errors import RunFailed
 from server.registry import Participant, Registry
 from server.replies import ReplyRejected, judge_hello
 from server.role_grid import PROVIDERS, RATERS, RoleGrid
@@ -13,8 +12,8 @@ from tests.peers import grid_of, settings_of
 ROLES = ("device", "user", "clinic", "user")
 
 
-def who(partition: int, role: str, identity: str | None = None) -> Participant:
-    return Participant(identity or f"partition:{partition}", partition, 1000 + partition, role, 1)
+def who(partition: int, role: str) -> Participant:
+    return Participant(f"partition:{partition}", partition, 1000 + partition, role, 1)
 
 
 def checked(*roles: str) -> CheckedGrid:
@@ -57,9 +56,3 @@ def test_a_role_is_said_once(role: str) -> None:
 def test_an_unknown_role_is_rejected() -> None:
     with pytest.raises(ReplyRejected, match="unknown role 'server'"):
         judge_hello(hello("server"), None)
-
-
-def test_one_key_is_one_participant() -> None:
-    """A device that enrols a second time as a user would rate itself."""
-    with pytest.raises(RunFailed, match="enrolled as device and as user: one key"):
-        Registry([who(0, "device", "key:ab"), who(1, "user", "key:ab")])

@@ -169,7 +169,7 @@ def test_an_error_carries_no_seal_and_stays_a_failure() -> None:
     assert verdicts(run_with(raises)) == {("partition:2", "failed"): 3}
 
 
-def test_who_signs_nothing_is_told_so_at_enrolment(short_wait: None) -> None:
+def test_who_signs_nothing_is_left_out_at_enrolment() -> None:
     def strip(message: Message) -> Message:
         message.content.pop(SEAL)
         return message
@@ -177,8 +177,11 @@ def test_who_signs_nothing_is_told_so_at_enrolment(short_wait: None) -> None:
     peers = Peers({2: strip}, "query.hello")
     from server.federation import run_federation
 
-    with pytest.raises(RunFailed, match="missing: 2; one said: does not sign what it sends"):
-        run_federation(grid_of(SIGNED, peers), SIGNED)
+    run = run_federation(grid_of(SIGNED, peers), SIGNED)
+    (verdict,) = run.rounds[0].verdicts
+    assert (verdict["identity"], verdict["kind"]) == ("node:1002", "unsigned")
+    assert verdict["reason"].startswith("does not sign what it sends")
+    assert len(run.sizes) == SIGNED.clients - 1
 
 
 def attacked(outcome: MarketOutcome, settings: Any) -> list[tuple[int, str]]:

@@ -1,11 +1,18 @@
 """Reputation, privacy spent and payments belong to a key: not to a node id, run or database."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
 
+from server.cards import CARDS, numbers_in
 from server.errors import RunFailed
 from server.federation import run_federation
 from server.fingerprint import identity_of
@@ -193,10 +200,37 @@ def test_a_client_of_another_key_cannot_take_a_place(tmp_path: Path) -> None:
         run_federation(Machines(LEARNING, two), LEARNING, deployed=True, keeper=keeper)
 
 
-def test_a_signature_by_another_key_is_refused(tmp_path: Path, short_wait: None) -> None:
+def test_a_signature_by_another_key_is_refused(tmp_path: Path) -> None:
     """Somebody who sits between knows neither key: what he signs himself does not fit."""
     grid = Machines(LEARNING, tmp_path)
     contexts = list(grid.inside._contexts.values())
     contexts[1].node_config["auth-key"] = contexts[2].node_config["auth-key"]
-    with pytest.raises(RunFailed, match="missing: 1; one said: was altered on the way"):
-        run_federation(grid, LEARNING, deployed=True)
+    run = run_federation(grid, LEARNING, deployed=True)
+    (verdict,) = run.rounds[0].verdicts
+    assert verdict["kind"] == "altered"
+    assert len(run.sizes) == LEARNING.clients - 1
+
+
+def test_a_number_is_held_against_the_server_s_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registered client with its own good key that claims its neighbour's number."""
+    cards = tmp_path / "cards"
+    cards.mkdir()
+    grid = Machines(LEARNING, tmp_path)
+    for number, node in enumerate(grid.get_nodes()):
+        public = load_pem_public_key(node.public_key)
+        text = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        card = {"name": f"clinic-{number}", "number": number, "public_key": f"{text} name"}
+        (cards / f"clinic-{number}.json").write_text(json.dumps(card))
+    for name, text in {"a": "no card", "b": "[]", "c": '{"number": 1, "public_key": "x"}'}.items():
+        (cards / f"{name}.json").write_text(text)
+    assert numbers_in(cards) == {name: number for number, name in enumerate(grid.names)}
+    monkeypatch.setenv(CARDS, str(cards))
+    contexts = list(grid.inside._contexts.values())
+    contexts[1].node_config["partition-id"] = 2
+    run = run_federation(grid, LEARNING, deployed=True)
+    (verdict,) = run.rounds[0].verdicts
+    assert verdict["identity"] == grid.names[1]
+    assert verdict["reason"] == "claims number 2 and its card says 1: not enrolled"
+    assert len(run.sizes) == LEARNING.clients - 1
