@@ -60,6 +60,8 @@ class CheckedGrid(Grid):
     """Nodes whose reply was altered on its way, since verdicts were last taken."""
     rejected: set[int] = field(default_factory=set)
     """Nodes whose reply was none that an honest client sends, since verdicts were last taken."""
+    repeating: set[int] = field(default_factory=set)
+    """Nodes that answered a request again, since verdicts were last taken."""
     places: Mapping[int, int] = field(default_factory=dict)
     """By partition the place that is written into requests, where it is not the partition."""
     _strangers: set[int] = field(default_factory=set)
@@ -83,6 +85,7 @@ class CheckedGrid(Grid):
         taken, self.verdicts = self.verdicts, []
         self.altered.clear()
         self.rejected.clear()
+        self.repeating.clear()
         return taken
 
     def note_abandoned(self, reason: str) -> None:
@@ -91,10 +94,12 @@ class CheckedGrid(Grid):
         self.verdicts.append(Verdict("server", "train", "abandoned", clean))
         log(WARNING, "round abandoned: %s", clean)
 
-    @property
-    def answered_twice(self) -> str | None:
-        """Return who answered a request again since verdicts were last taken."""
-        return next((v.identity for v in self.verdicts if v.reason == AGAIN), None)
+    def note_liar(self, node: int, kind: str, reason: str) -> None:
+        """Record what a node did that only a strategy could see, in answer to ``kind``."""
+        participant = self.registry.at(node) if self.registry else None
+        who, clean = participant.identity if participant else f"node:{node}", _printable(reason)
+        self.verdicts.append(Verdict(who, kind, "rejected", clean))
+        log(WARNING, "%s: %s reply rejected: %s", who, kind, clean)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes of the enrolled, in identity order; all nodes before enrolment."""
@@ -183,6 +188,8 @@ class CheckedGrid(Grid):
             who, participant = self._asked(request)
             if unanswered.pop(request.metadata.message_id, None) is None:
                 self._note(who, request, "rejected", AGAIN)
+                if reply.metadata.src_node_id == request.metadata.dst_node_id:
+                    self.repeating.add(request.metadata.dst_node_id)
             elif self._accepts(reply, request, who, participant):
                 accepted.append(reply)
         for request in sorted(unanswered.values(), key=self._place):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from strategies.secagg.blame import FALSE_LETTER, NOT_SIGNED
 from strategies.secagg.errors import RoundAbandoned
 from strategies.secagg.keys import (
     KEY_BYTES,
@@ -249,7 +250,7 @@ class Member:
             return
         for a in adverts:
             if not verifier(a.member, a.signed(self.session), a.signature):
-                raise RoundAbandoned(f"the keys of clinic {a.member} are not signed by it")
+                raise RoundAbandoned(NOT_SIGNED.format(a.member))
 
     def _commit_to(self, survivors: Sequence[int]) -> None:
         if self.stage not in (MASKED, OPENED):
@@ -274,7 +275,10 @@ class Member:
 
     def _letter_of(self, peer: int) -> bytes:
         key = self.pair_keys[self.peers.index(peer)]
-        return decrypt(key, self.sealed[peer], about(self.session, peer, self.number))
+        try:
+            return decrypt(key, self.sealed[peer], about(self.session, peer, self.number))
+        except RoundAbandoned as fault:
+            raise RoundAbandoned(FALSE_LETTER.format(peer)) from fault
 
     def _mask_seed(self, peer: int, public: bytes) -> bytes:
         return agree(self.mask_key, public, self.session, MASK, pair_of(self.number, peer))

@@ -9,12 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from strategies.secagg.blame import (
+    FalseDealer,
+    bad_adverts,
+    certain,
+    right_secret,
+    same_keys,
+    tells,
+)
 from strategies.secagg.errors import RoundAbandoned
 from strategies.secagg.keys import agree, pair_of, public_key_of
 from strategies.secagg.masks import Words, expand, reduce
 from strategies.secagg.member import MASK, commitment, self_mask_seed
 from strategies.secagg.messages import Advert
-from strategies.secagg.shamir import combine
 from strategies.secagg.terms import Graph, Terms, check_survivors, graph_of
 
 
@@ -54,18 +61,18 @@ class Roll:
 
 def check_keys(adverts: Sequence[Advert], seen: set[bytes]) -> None:
     """Raise RoundAbandoned when a key repeats, here or from an earlier session in ``seen``."""
-    keys: list[bytes] = []
-    for advert in adverts:
-        if not advert.well_formed:
-            raise RoundAbandoned(f"clinic {advert.member} sent public keys that are none")
-        keys += [advert.cipher_key, advert.mask_key]
-    if len(set(keys)) != len(keys) or seen.intersection(keys):
-        raise RoundAbandoned("a clinic sent public keys that were used before: replayed keys")
-    seen.update(keys)
+    for member, fault in bad_adverts(adverts, seen).items():
+        raise RoundAbandoned(f"clinic {member} {fault}")
+    if same_keys(adverts):
+        raise RoundAbandoned("two clinics sent the same public keys: replayed keys")
+    seen.update(key for advert in adverts for key in (advert.cipher_key, advert.mask_key))
 
 
 def open_sum(
-    roll: Roll, masked: Mapping[int, Words], revealed: Mapping[int, Mapping[int, int]]
+    roll: Roll,
+    masked: Mapping[int, Words],
+    revealed: Mapping[int, Mapping[int, int]],
+    disputes: set[tuple[int, int]] | None = None,
 ) -> Words:
     """Return the sum of the survivors' inputs modulo 2^bits.
 
@@ -77,16 +84,20 @@ def open_sum(
         y of each survivor, U3.
     revealed : mapping of int to mapping of int to int
         By who answered in round 4: its share of each member.
+    disputes : set of (int, int), optional
+        Dealer and holder of each false share are added; enough true ones open the sum anyway.
 
     Raises
     ------
     RoundAbandoned
-        When survivors or shares are too few, or shares do not give the secret that a member is
-        bound to. Nothing is taken off a masked input then.
+        When survivors or true shares are too few; ``FalseDealer`` when no shares of a member's
+        secret give what it is bound to and it alone can be to blame. Nothing is taken off a
+        masked input then.
     """
     cohort, graph = roll.cohort, roll.graph
     check_survivors(masked, cohort, roll.terms)
-    secrets = {member: _secret(member, roll, graph, masked, revealed) for member in cohort}
+    false: set[tuple[int, int]] = set() if disputes is None else disputes
+    secrets = {member: _secret(member, roll, graph, masked, revealed, false) for member in cohort}
     bits = roll.terms.bits
     size = len(next(iter(masked.values())))
     total = np.zeros(size, dtype=np.uint64)
@@ -112,6 +123,7 @@ def _secret(
     graph: Graph,
     masked: Mapping[int, Words],
     revealed: Mapping[int, Mapping[int, int]],
+    disputes: set[tuple[int, int]],
 ) -> bytes:
     """Return b of a survivor, or the mask key of one who dropped out, checked."""
     survived = member in masked
@@ -123,18 +135,34 @@ def _secret(
         if member in said and holder in masked
     }
     what = "self mask" if survived else "mask key"
-    try:
-        secret = combine(shares, roll.terms.threshold)
-    except RoundAbandoned as fault:
-        raise RoundAbandoned(f"the {what} of clinic {member} cannot be opened: {fault}") from fault
-    right = (
-        commitment(secret, roll.session) == roll.commitments[member]
-        if survived
-        else public_key_of(secret) == roll.adverts[member].mask_key
-    )
-    if not right:
+    threshold = roll.terms.threshold
+    if len(shares) < threshold:
         raise RoundAbandoned(
-            f"shares of the {what} of clinic {member} do not give what it is bound to: "
-            "inconsistent shares"
+            f"the {what} of clinic {member} cannot be opened: {len(shares)} shares of a secret "
+            f"where {threshold} are needed"
         )
+
+    def bound(secret: bytes) -> bool:
+        if survived:
+            return commitment(secret, roll.session) == roll.commitments[member]
+        return public_key_of(secret) == roll.adverts[member].mask_key
+
+    doubted = [holder + 1 for _, holder in disputes]
+    found = right_secret(shares, threshold, bound, doubted)
+    if found is None:
+        raise _not_opened(member, what, len(shares), roll.terms)
+    secret, points = found
+    false = certain(points, len(shares), threshold, roll.terms.colluders)
+    disputes |= {(member, point - 1) for point in false}
     return secret
+
+
+def _not_opened(member: int, what: str, shares: int, terms: Terms) -> RoundAbandoned:
+    """Return why no shares of a secret open it: its own doing, unless too many holders lied."""
+    text = (
+        f"shares of the {what} of clinic {member} do not give what it is bound to: inconsistent "
+        "shares"
+    )
+    if tells(shares, terms.threshold, max(1, terms.colluders)):
+        return FalseDealer(member, text)
+    return RoundAbandoned(text)

@@ -114,10 +114,22 @@ def note_abandoned(grid: Grid, reason: str) -> None:
         note(reason)
 
 
-def answered_twice(grid: Grid) -> str | None:
-    """Return who answered a request of this round again, None when nobody is known to have."""
-    twice: str | None = getattr(_behind(grid), "answered_twice", None)
-    return twice
+def note_liar(grid: Grid, node: int, kind: str, reason: str) -> None:
+    """Leave what a node did where the round's verdicts are kept; ``kind`` is a message type."""
+    note = getattr(_behind(grid), "note_liar", None)
+    if note is not None:
+        note(node, kind, reason)
+
+
+def repeating_nodes(grid: Grid) -> frozenset[int]:
+    """Return the nodes that answered a request of this round again, if that is known."""
+    return frozenset(getattr(_behind(grid), "repeating", ()))
+
+
+def refusals(grid: Grid) -> list[tuple[str, str]]:
+    """Return who declined something in this round, and why, if that is known."""
+    verdicts = getattr(_behind(grid), "verdicts", ())
+    return [(v.identity, v.reason) for v in verdicts if v.kind == "refused"]
 
 
 def altered_nodes(grid: Grid) -> frozenset[int]:

@@ -9,28 +9,40 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurvePublicKey
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 
 from strategies.privacy.accounting import AccountingError
 from strategies.privacy.shared_upload import grid_of, merged
+from strategies.secagg.blame import FalseDealer, accused_by, bad_adverts, named_by, same_keys
 from strategies.secagg.errors import RoundAbandoned, SecAggError
+from strategies.secagg.keys import verified
 from strategies.secagg.masks import Words, to_signed, unpack
-from strategies.secagg.messages import Advert
-from strategies.secagg.opening import Roll, check_keys, open_sum
+from strategies.secagg.messages import Advert, survivors_signed
+from strategies.secagg.opening import Roll, open_sum
 from strategies.secagg.terms import Terms, check_survivors
 from strategies.secure_settings import terms_of
 from strategies.settings import Settings
 from strategies.wrappers import secure_messages as wire
 from strategies.wrappers.base import StrategyWrapper, averages_linearly
 from strategies.wrappers.market_messages import ROUND
-from strategies.wrappers.narrowed_grid import NarrowedGrid, answered_twice, note_abandoned
+from strategies.wrappers.narrowed_grid import (
+    NarrowedGrid,
+    note_abandoned,
+    note_liar,
+    refusals,
+    repeating_nodes,
+)
 from strategies.wrappers.protocol import MODEL
+from strategies.wrappers.seal_keys import public_key_of
 from strategies.wrappers.vectors import to_array, to_vector
 
 COHORT, SURVIVORS, RECORDS = "secagg-cohort", "secagg-survivors", "secagg-records"
 ABANDONED = "secagg-abandoned"
+_LEFT_OUT = b"left out:"
+"""What a clinic's number follows in the journal, where keys stand alone."""
 _FAULTS = (RoundAbandoned, SecAggError, AccountingError)
 
 
@@ -47,6 +59,12 @@ class _Session:
     adverts: dict[int, Advert] = field(default_factory=dict)
     commitments: dict[int, bytes] = field(default_factory=dict)
     mailbox: dict[int, dict[int, bytes]] = field(default_factory=dict)
+    keys: dict[int, EllipticCurvePublicKey] = field(default_factory=dict)
+
+    def holds(self, member: int, text: bytes, signature: bytes) -> bool:
+        """Return False for a signature that is not by the key that a clinic is known by."""
+        key = self.keys.get(member)
+        return not signature or key is None or verified(key, text, signature)
 
     @property
     def roll(self) -> Roll:
@@ -102,12 +120,14 @@ class SecureAggregation(StrategyWrapper):
         self._seen_keys: set[bytes] = set()
         self._fresh_keys: list[bytes] = []
         self._session: _Session | None = None
+        self._left_out: set[int] = set()
+        self._masked: frozenset[int] = frozenset()
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Run rounds 0 and 1, then send the train messages with the encrypted shares."""
-        self._session = None
+        self._session, self._masked = None, frozenset()
         try:
             session = self._open_session(server_round, arrays, grid)
         except _NobodyAnswered:
@@ -135,11 +155,16 @@ class SecureAggregation(StrategyWrapper):
         session, self._session = self._session, None
         replies = list(replies)
         if session is None or not replies:
+            if session is not None and self._hear_accusers(session):
+                note_abandoned(session.grid, "nobody could read the encrypted shares of all")
             return None, MetricRecord({ABANDONED: 1})
         try:
             reply, metrics = self._opened(session, replies)
         except (*_FAULTS, ValueError) as fault:
             note_abandoned(session.grid, str(fault))
+            if isinstance(fault, FalseDealer):
+                self._leave_out(session, fault.member, wire.SHARES, "handed out false shares")
+            self._hear_accusers(session)
             return None, MetricRecord({ABANDONED: 1, COHORT: len(session.commitments)})
         arrays, inner_metrics = self.inner.aggregate_train(server_round, [reply])
         result = MetricRecord() if inner_metrics is None else inner_metrics
@@ -147,22 +172,35 @@ class SecureAggregation(StrategyWrapper):
             result[name] = value
         return arrays, result
 
+    def merged_nodes(self) -> frozenset[int] | None:
+        """Return the nodes whose masked uploads are in the last sum."""
+        return self._masked
+
     def additions(self) -> list[bytes]:
-        """Return the keys seen since the last call: none may come again."""
+        """Return the keys seen since the last call and who was left out: none may come again."""
         fresh, self._fresh_keys = self._fresh_keys, []
         return fresh
 
     def replay(self, additions: Iterable[bytes]) -> None:
-        """Know the keys of a round that another process ran."""
-        self._seen_keys |= set(additions)
+        """Know the keys and liars of a round that another process ran."""
+        for known in additions:
+            if known.startswith(_LEFT_OUT):
+                self._left_out.add(int(known.removeprefix(_LEFT_OUT)))
+            else:
+                self._seen_keys.add(known)
 
     def _open_session(self, server_round: int, arrays: ArrayRecord, grid: Grid) -> _Session:
         nodes = {n: node for node in grid.get_node_ids() if (n := self.number(node)) is not None}
+        nodes = {n: node for n, node in nodes.items() if n not in self._left_out}
         session = _Session(server_round, grid, terms_of(self.settings, len(nodes)), arrays)
-        session.nodes = nodes
+        session.nodes, session.keys = nodes, _keys_of(grid, nodes)
         self._collect_keys(session)
         self._collect_shares(session)
-        check_survivors(session.commitments, session.adverts, session.terms)
+        try:
+            check_survivors(session.commitments, session.adverts, session.terms)
+        except RoundAbandoned:
+            self._hear_accusers(session)
+            raise
         grid_of(self.settings, self.dimension, len(session.commitments))  # has room, or says not
         return session
 
@@ -176,10 +214,28 @@ class SecureAggregation(StrategyWrapper):
                 session.adverts[member] = advert
         if not session.adverts:
             raise _NobodyAnswered
-        known = set(self._seen_keys)
-        check_keys(list(session.adverts.values()), self._seen_keys)
-        self._fresh_keys += sorted(self._seen_keys - known)
+        self._sift_keys(session)
         check_survivors(session.adverts, session.nodes, session.terms)
+
+    def _sift_keys(self, session: _Session) -> None:
+        """Leave out whoever's keys are none, are old, or are not signed as the others' are."""
+        adverts = list(session.adverts.values())
+        faults = bad_adverts(adverts, self._seen_keys)
+        fresh = {key for a in adverts for key in (a.cipher_key, a.mask_key)} - self._seen_keys
+        self._seen_keys |= fresh
+        self._fresh_keys += sorted(fresh)
+        signed = [a.member for a in adverts if a.signature]
+        for advert in adverts:
+            if not advert.signature and len(signed) >= session.terms.least_survivors:
+                faults.setdefault(advert.member, "does not sign its keys, as the others do")
+            elif not session.holds(advert.member, advert.signed(session.name), advert.signature):
+                faults.setdefault(advert.member, "sent keys that it did not sign")
+        for member, fault in faults.items():
+            self._leave_out(session, member, wire.KEYS, fault)
+        for member in same_keys(adverts) - set(faults):  # one took the other's: neither is blamed
+            self._note(session, member, wire.KEYS, "sent the same keys as another: replayed keys")
+        for member in same_keys(adverts) | set(faults):
+            del session.adverts[member]
 
     def _collect_shares(self, session: _Session) -> None:
         """Round 1, ShareKeys: encrypted shares, sorted by whom they are for."""
@@ -205,13 +261,16 @@ class SecureAggregation(StrategyWrapper):
             if member is not None and member in session.commitments:
                 sent = wire.data(reply.content.config_records[wire.SECAGG], wire.MASKED)
                 masked[member] = unpack(sent, self.dimension + 1, bits)
-        twice = answered_twice(session.grid)
-        if twice:
-            raise RoundAbandoned(f"{twice} answered twice in one round")
+        for member in self._repeating(session, masked):
+            del masked[member]
+        self._masked = frozenset(session.nodes[member] for member in masked)
         check_survivors(masked, session.commitments, session.terms)
         signatures = self._confirm(session, sorted(masked)) if session.signed else {}
         revealed = self._unmask(session, sorted(masked), signatures)
-        total = to_signed(open_sum(session.roll, masked, revealed), bits)
+        disputes: set[tuple[int, int]] = set()
+        total = to_signed(open_sum(session.roll, masked, revealed, disputes), bits)
+        for member, fault in named_by(disputes, session.terms.colluders).items():
+            self._leave_out(session, member, wire.UNMASK, fault)
         grid = grid_of(self.settings, self.dimension, len(session.commitments))
         start = to_vector(session.weights[MODEL])
         model, weight = merged(start, total, grid, self.settings)
@@ -233,7 +292,12 @@ class SecureAggregation(StrategyWrapper):
         """Round 3, ConsistencyCheck: signatures that all were told of the same survivors."""
         record = ConfigRecord({wire.MEMBERS: survivors})
         replies = self._ask(session, wire.CHECK, dict.fromkeys(survivors, record))
-        return {m: wire.data(reply, wire.SIGNATURES) for m, reply in replies.items()}
+        found = {m: wire.data(reply, wire.SIGNATURES) for m, reply in replies.items()}
+        told = survivors_signed(session.name, survivors)
+        for member in [m for m, text in found.items() if not session.holds(m, told, text)]:
+            self._leave_out(session, member, wire.CHECK, "did not sign what it was told")
+            del found[member]
+        return found
 
     def _unmask(
         self, session: _Session, survivors: list[int], signatures: Mapping[int, bytes]
@@ -261,10 +325,40 @@ class SecureAggregation(StrategyWrapper):
             sender = self.number(reply.metadata.src_node_id)
             if sender is not None and sender in records and not reply.has_error():
                 answers[sender] = reply.content.config_records[wire.SECAGG]
-        twice = answered_twice(session.grid)
-        if twice:
-            raise RoundAbandoned(f"{twice} answered twice in one round")
+        for member in self._repeating(session, answers):
+            del answers[member]
         return answers
+
+    def _repeating(self, session: _Session, members: Iterable[int]) -> list[int]:
+        """Return whoever of these answered twice: it drops out here, and is not asked again."""
+        again = repeating_nodes(session.grid)
+        found = [member for member in members if session.nodes[member] in again]
+        for member in found:
+            self._remember(member)  # the grid has said why
+        return found
+
+    def _leave_out(self, session: _Session, member: int, kind: str, fault: str) -> None:
+        """Ask a clinic that lied no more, and say why."""
+        if member not in self._left_out:
+            self._note(session, member, kind, f"{fault}: not asked again")
+            self._remember(member)
+
+    def _remember(self, member: int) -> None:
+        if member not in self._left_out:
+            self._left_out.add(member)
+            self._fresh_keys.append(_LEFT_OUT + str(member).encode())
+
+    def _note(self, session: _Session, member: int, kind: str, fault: str) -> None:
+        note_liar(session.grid, session.nodes[member], kind, fault)
+
+    def _hear_accusers(self, session: _Session) -> bool:
+        """After a round that failed, leave out whom too many accuse of false keys or shares."""
+        spare = session.terms.members - session.terms.least_survivors
+        accused = accused_by(refusals(session.grid), spare)
+        for member, fault in accused.items():
+            if member in session.nodes:
+                self._leave_out(session, member, wire.SHARES, fault)
+        return bool(accused)
 
     def describe(self) -> str:
         """Return the protocol's parameters in one line."""
@@ -273,3 +367,14 @@ class SecureAggregation(StrategyWrapper):
             f"SecureAggregation: {terms.members} clinics, threshold {terms.threshold}, "
             f"{terms.degree} neighbours, {terms.colluders} colluders, modulo 2^{terms.bits}"
         )
+
+
+def _keys_of(grid: Grid, nodes: Mapping[int, int]) -> dict[int, EllipticCurvePublicKey]:
+    """Return by member the P-384 key that the server knows its node by, where there is one."""
+    public = {node.node_id: bytes(node.public_key) for node in grid.get_nodes()}
+    found = {member: public_key_of(public.get(node, b"")) for member, node in nodes.items()}
+    return {
+        member: key
+        for member, key in found.items()
+        if key is not None and isinstance(key.curve, SECP384R1)
+    }

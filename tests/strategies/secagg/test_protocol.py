@@ -89,13 +89,28 @@ def exchanged(shares: Shares) -> None:
     shares[0], shares[1] = shares[1], shares[0]
 
 
-@pytest.mark.parametrize("tamper", [one_wrong, all_wrong_alike, exchanged])
-@pytest.mark.parametrize("dropped", [(), (4,)])
+@pytest.mark.parametrize(
+    ("tamper", "dropped"),
+    [
+        (one_wrong, (4,)),
+        (all_wrong_alike, ()),
+        (all_wrong_alike, (4,)),
+        (exchanged, ()),
+        (exchanged, (4,)),
+    ],
+)
 def test_false_shares_open_nothing(
     tamper: Callable[[Shares], None], dropped: tuple[int, ...]
 ) -> None:
     with pytest.raises(RoundAbandoned, match="clinic"):
         rehearse(inputs_of(6, 40), terms_for(6), Dropouts(mask=dropped), tamper=tamper)
+
+
+def test_a_false_share_among_more_than_enough_changes_nothing() -> None:
+    inputs = inputs_of(6, 40)
+    seen = rehearse(inputs, terms_for(6), tamper=one_wrong)
+    honest = rehearse(inputs, terms_for(6))
+    assert np.array_equal(seen.total, honest.total)
 
 
 def test_a_false_share_is_noticed_even_among_exactly_the_threshold() -> None:
