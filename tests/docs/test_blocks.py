@@ -14,8 +14,28 @@ SLOW = [
     if block.mark
 ]
 
+LONG = {
+    "secure-aggregation.md",
+    "market.md",
+    "compare.md",
+    "guarantees.md",
+    "learning-carrada.md",
+    "data.md",
+    "own-strategy.md",
+}
+"""Pages whose blocks take a quarter of a minute or more: left out of the fast tests."""
+WHOLE = [
+    pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name in LONG else [])
+    for page in PAGES
+    if blocks_of(page)
+]
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks_of(p)], ids=lambda page: page.name)
+
+def test_pages_that_are_long_are_there() -> None:
+    assert {page.name for page in PAGES} >= LONG
+
+
+@pytest.mark.parametrize("page", WHOLE)
 def test_blocks_of_a_page_run_in_order(page: Path, desk: Desk) -> None:
     printed = ""
     for block in blocks_of(page):
