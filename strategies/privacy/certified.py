@@ -21,7 +21,7 @@ block diagonal, ``beta = C^2 / (K h)``. Means over the records of a unit keep bo
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from strategies.learning.features import FeatureMap
 from strategies.privacy.accounting import AccountingError, mu_of_epsilon
 from strategies.privacy.certificate import SensitivityCertificate, smallest_proven
+from strategies.privacy.gaussian import check_delta, check_positive
 from strategies.privacy.global_dp import clip
 from strategies.privacy.units import FloatArray
 
@@ -81,12 +82,14 @@ class CertifiedRelease:
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
-        for name in ("epsilon", "learning_rate", "feature_bound", "smoothing", "clip_norm"):
-            value = getattr(self, name)
-            if not (isfinite(value) and value > 0):
-                raise AccountingError(f"{name} must be a finite number above 0, got {value}")
-        if not 0 < self.delta < 1:
-            raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
+        check_positive(
+            epsilon=self.epsilon,
+            learning_rate=self.learning_rate,
+            feature_bound=self.feature_bound,
+            smoothing=self.smoothing,
+            clip_norm=self.clip_norm,
+        )
+        check_delta(self.delta)
         if self.rounds < 1 or self.steps < 1:
             raise AccountingError(
                 f"rounds and steps must be at least 1, got {self.rounds} and {self.steps}"

@@ -14,6 +14,7 @@ from math import exp, inf, log, log1p, sqrt
 
 from strategies.privacy.accounting import AccountingError, epsilon_of_mu
 from strategies.privacy.discrete_gaussian import STEPS_PER_STD
+from strategies.privacy.gaussian import check_delta
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,7 @@ def epsilon_of_zcdp(rho: float, delta: float) -> float:
     AccountingError
         For a negative rho or a delta out of range.
     """
-    if not 0 < delta < 1:
-        raise AccountingError(f"delta must lie strictly between 0 and 1, got {delta}")
+    check_delta(delta)
     if not rho >= 0:
         raise AccountingError(f"rho must be at least 0, got {rho}")
     if rho in (0.0, inf):

@@ -9,13 +9,14 @@ Differential Privacy", 2016, Alg. 1, in the local (per-clinic) trust model.
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strategies.learning.features import FeatureMap
 from strategies.privacy.accounting import AccountingError, get_noise_multiplier
+from strategies.privacy.gaussian import check_delta, check_positive
 from strategies.privacy.gradients import pull_sum
 from strategies.privacy.units import FloatArray
 
@@ -58,12 +59,10 @@ class DPGradientDescent:
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
-        for name in ("epsilon", "clip_norm", "learning_rate"):
-            value = getattr(self, name)
-            if not (isfinite(value) and value > 0):
-                raise AccountingError(f"{name} must be a finite number above 0, got {value}")
-        if not 0 < self.delta < 1:
-            raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
+        check_positive(
+            epsilon=self.epsilon, clip_norm=self.clip_norm, learning_rate=self.learning_rate
+        )
+        check_delta(self.delta)
         if self.rounds < 1:
             raise AccountingError(f"rounds must be at least 1, got {self.rounds}")
         if not 0 <= self.first_share < 1:

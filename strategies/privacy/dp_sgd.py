@@ -13,7 +13,6 @@ give the same weights.
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from strategies.privacy.accounting import (
     get_epsilon,
     get_noise_multiplier,
 )
+from strategies.privacy.gaussian import check_delta, check_positive
 from strategies.privacy.gradients import pull_sum
 from strategies.privacy.units import FloatArray
 
@@ -66,12 +66,10 @@ class DPSGD:
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
-        for name in ("epsilon", "clip_norm", "learning_rate"):
-            value = getattr(self, name)
-            if not (isfinite(value) and value > 0):
-                raise AccountingError(f"{name} must be a finite number above 0, got {value}")
-        if not 0 < self.delta < 1:
-            raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
+        check_positive(
+            epsilon=self.epsilon, clip_norm=self.clip_norm, learning_rate=self.learning_rate
+        )
+        check_delta(self.delta)
         for name in ("rounds", "steps", "batches"):
             if getattr(self, name) < 1:
                 raise AccountingError(f"{name} must be at least 1, got {getattr(self, name)}")

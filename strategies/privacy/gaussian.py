@@ -9,7 +9,7 @@ computed by ``dp_accounting.gaussian_mechanism`` (imported when first used: it t
 
 from collections.abc import Iterable
 from functools import lru_cache
-from math import fsum, inf, isnan, sqrt
+from math import fsum, inf, isfinite, isnan, sqrt
 
 import numpy as np
 
@@ -96,6 +96,13 @@ def check_delta(delta: float) -> None:
     """Raise AccountingError unless ``delta`` lies in (0, 1)."""
     if not 0 < delta < 1:
         raise AccountingError(f"delta must lie strictly between 0 and 1, got {delta}")
+
+
+def check_positive(**values: float) -> None:
+    """Raise AccountingError, with its name, at the first value that is not finite and above 0."""
+    for name, value in values.items():
+        if not (isfinite(value) and value > 0):
+            raise AccountingError(f"{name} must be a finite number above 0, got {value}")
 
 
 def check_epsilon(epsilon: float) -> None:

@@ -17,6 +17,7 @@ from strategies.privacy.accounting import (
     compose,
     epsilon_of_releases,
 )
+from strategies.privacy.gaussian import check_delta
 
 Key = tuple[str, int, str]
 RATING = "rating:"
@@ -110,8 +111,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
-        if not 0 < self.delta < 1:
-            raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
+        check_delta(self.delta)
         if self.max_epsilon is not None and not self.max_epsilon > 0:
             raise AccountingError(f"max epsilon must be above 0, got {self.max_epsilon}")
         if self.max_uploads is not None and self.max_uploads < 0:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from strategies.privacy.accounting import AccountingError, mu_of_epsilon
 from strategies.privacy.discrete_accounting import epsilon_of_zcdp
 from strategies.privacy.discrete_gaussian import ExactBits, sample_discrete_gaussian
+from strategies.privacy.gaussian import check_delta
 from strategies.privacy.rounding import norm_before_rounding, round_rows, rounded_norm
 
 FloatArray = NDArray[np.float64]
@@ -139,8 +140,7 @@ class SharedNoise:
 
     def __post_init__(self) -> None:
         """Check what no settings check."""
-        if not 0 < self.delta < 1:
-            raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
+        check_delta(self.delta)
         for name in ("epsilon", "clip_norm", "rounds", "dimension", "largest"):
             if not getattr(self, name) > 0:
                 raise AccountingError(f"{name} must be above 0, got {getattr(self, name)}")

@@ -8,12 +8,13 @@ none, is post-processing. n_c itself is never said.
 """
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strategies.privacy.accounting import AccountingError, mu_of_epsilon
+from strategies.privacy.gaussian import check_delta, check_positive
 from strategies.privacy.units import FloatArray
 
 BEYOND_NOISE = 2.0
@@ -47,10 +48,8 @@ class SliceCounts:
 
     def __post_init__(self) -> None:
         """Check every bound stated above."""
-        if not (isfinite(self.epsilon) and self.epsilon > 0):
-            raise AccountingError(f"epsilon must be a finite number above 0, got {self.epsilon}")
-        if not 0 < self.delta < 1:
-            raise AccountingError(f"delta must lie strictly between 0 and 1, got {self.delta}")
+        check_positive(epsilon=self.epsilon)
+        check_delta(self.delta)
         if self.ratings < 1:
             raise AccountingError(f"ratings must be at least 1, got {self.ratings}")
         if not 0 < self.tolerated < 1:
