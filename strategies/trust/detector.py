@@ -86,6 +86,8 @@ class Detector(ABC):
         self.dimension = dimension
         self._history = History(dimension)
         self._verdict = Verdict(np.zeros(0), np.zeros(0), {})
+        self._copied: BoolArray = np.zeros(0, dtype=np.bool_)
+        self._looked_at = 0
 
     def update(
         self,
@@ -158,8 +160,22 @@ class Detector(ABC):
             When it is the state of a detector of another dimension.
         """
         self._history.restore(state)
+        self._copied, self._looked_at = np.zeros(0, dtype=np.bool_), 0
         if self._history.rounds.size:
             self._verdict = self._judge(np.flatnonzero(self._history.present[-1]))
+
+    def _copied_ever(self) -> BoolArray:
+        """Return who copied another clinic in any round so far, shape (V,): for good."""
+        known = np.zeros(self._history.sizes.size, dtype=np.bool_)
+        known[: self._copied.size] = self._copied
+        for place in range(self._looked_at, self._history.rounds.size):
+            known |= self._copied_in(place)
+        self._copied, self._looked_at = known, self._history.rounds.size
+        return known
+
+    @abstractmethod
+    def _copied_in(self, place: int) -> BoolArray:
+        """Return who copied another clinic in a round, by its place in the history, (V,)."""
 
     @abstractmethod
     def clipped(self, uploads: FloatArray, sizes: FloatArray, noise: FloatArray) -> FloatArray:

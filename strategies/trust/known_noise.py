@@ -8,11 +8,10 @@ Allen-Zhu et al., "Byzantine-Resilient Non-Convex SGD", 2021; to use the known n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from strategies.trust.camps import camp_gate
 from strategies.trust.detector import Detector, Verdict
@@ -23,31 +22,11 @@ from strategies.trust.judgement import Judgement
 from strategies.trust.mixture import fit
 from strategies.trust.reasons import Reason
 from strategies.trust.residuals import residuals
-from strategies.trust.settings import BoolArray, FloatArray, IntArray, TrustError, TrustSettings
+from strategies.trust.settings import BoolArray, FloatArray, IntArray, TrustError
 
 
 class KnownNoiseDetector(Detector):
     """Judge clinics by all that they uploaded, given the noise they were to add."""
-
-    def __init__(self, dimension: int, settings: TrustSettings | None = None) -> None:
-        super().__init__(dimension, settings)
-        self._copied: BoolArray = np.zeros(0, dtype=np.bool_)
-        self._looked_at = 0
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from what :meth:`state` returned; see :meth:`Detector.restore`."""
-        self._copied, self._looked_at = np.zeros(0, dtype=np.bool_), 0
-        super().restore(state)
-
-    def _twins(self) -> BoolArray:
-        """Return who copied another clinic in any round, or over all of them, shape (V,)."""
-        history = self._history
-        known = np.zeros(history.sizes.size, dtype=np.bool_)
-        known[: self._copied.size] = self._copied
-        for place in range(self._looked_at, history.rounds.size):
-            known |= twins_of(history, place)
-        self._copied, self._looked_at = known, history.rounds.size
-        return known | twin_gate(history)
 
     def update(
         self,
@@ -68,10 +47,13 @@ class KnownNoiseDetector(Detector):
         """Return uploads no longer than ``.95 m C + sd sqrt(chi2_d(.9999))``."""
         return clip_uploads(uploads, sizes, noise, self.settings)
 
+    def _copied_in(self, place: int) -> BoolArray:
+        return twins_of(self._history, place)
+
     def _judge(self, columns: IntArray) -> Verdict:
         del columns
         evidence = gather(self._history, self.settings)
-        twins = self._twins()
+        twins = self._copied_ever() | twin_gate(self._history)
         found = fit(evidence.without(twins), self.settings)
         honest = np.where(twins, 0.0, found.honest)
         if not self._history.present.all():

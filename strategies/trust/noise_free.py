@@ -6,11 +6,10 @@ multi-Krum mean, which already lies among the honest; multi-Krum alone is a good
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from strategies.trust.detector import Detector, Verdict
 from strategies.trust.evidence import shorten
@@ -29,16 +28,6 @@ _LEAST = 1e-18
 
 class NoiseFreeDetector(Detector):
     """Judge clinics by all that they uploaded without noise; ``noise_std`` is not used."""
-
-    def __init__(self, dimension: int, settings: TrustSettings | None = None) -> None:
-        super().__init__(dimension, settings)
-        self._copied: BoolArray = np.zeros(0, dtype=np.bool_)
-        self._looked_at = 0
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Continue from what :meth:`state` returned; see :meth:`Detector.restore`."""
-        self._copied, self._looked_at = np.zeros(0, dtype=np.bool_), 0
-        super().restore(state)
 
     def update(
         self,
@@ -62,7 +51,7 @@ class NoiseFreeDetector(Detector):
         del columns
         direction = gather(self._history, self.settings)
         gates: dict[Reason, BoolArray] = {
-            Reason.COPY: self._copies(),
+            Reason.COPY: self._copied_ever(),
             Reason.REPLAY: _repeats(self._history),
             Reason.ZERO: np.asarray(~self._history.uploads.any(axis=(0, 2))),
         }
@@ -73,15 +62,8 @@ class NoiseFreeDetector(Detector):
             honest[left], separation = fit_unknown(direction[left], self.settings)
         return Verdict(honest, np.full(honest.shape, separation), gates)
 
-    def _copies(self) -> BoolArray:
-        """Return who uploaded the same as another clinic in any round, shape (V,): for good."""
-        history = self._history
-        known = np.zeros(history.sizes.size, dtype=np.bool_)
-        known[: self._copied.size] = self._copied
-        for place in range(self._looked_at, history.rounds.size):
-            known |= _copies_of(history, place)
-        self._copied, self._looked_at = known, history.rounds.size
-        return known
+    def _copied_in(self, place: int) -> BoolArray:
+        return _copies_of(self._history, place)
 
 
 def gather(history: History, settings: TrustSettings) -> FloatArray:
