@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strategies.attack_settings import MALICIOUS
-from strategies.setting_fields import MOST_RECORDS, SettingsError, flag, setting
+from strategies.setting_fields import MOST_RECORDS, SettingsError, refuse_idle, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -63,7 +63,8 @@ def check_ratings(settings: "Settings") -> None:
         With one line: what, why, what to do.
     """
     if not settings.rates_slices:
-        _refuse(settings, ("ratings", "public_records", "rating_epsilon", "rating_attack"))
+        names = ("ratings", "public_records", "rating_epsilon", "rating_attack")
+        refuse_idle(settings, names, "--selection reputation --detector algorithm1")
         return
     if settings.rating_attack != BAD_MOUTH and settings.attack not in MALICIOUS:
         raise SettingsError(
@@ -71,9 +72,9 @@ def check_ratings(settings: "Settings") -> None:
             "--attack such as sign-flip, or leave it out"
         )
     if settings.ratings == "public":
-        _refuse(settings, ("rating_epsilon",), "--ratings noised")
+        refuse_idle(settings, ("rating_epsilon",), "--ratings noised")
         return
-    _refuse(settings, ("public_records",), "--ratings public")
+    refuse_idle(settings, ("public_records",), "--ratings public")
     if not settings.private:
         raise SettingsError(
             "--ratings noised protects counts of records whose uploads have no noise: choose a "
@@ -84,13 +85,3 @@ def check_ratings(settings: "Settings") -> None:
             "--ratings noised draws continuous noise, which the proof of discrete uploads has no "
             "room for: use --noise system, or --ratings public"
         )
-
-
-def _refuse(
-    settings: "Settings",
-    names: tuple[str, ...],
-    needed: str = "--selection reputation --detector algorithm1",
-) -> None:
-    for name in names:
-        if getattr(settings, name) != getattr(RatingFields, name):
-            raise SettingsError(f"{flag(name)} does nothing here: add {needed}, or leave it out")

@@ -81,3 +81,19 @@ def is_import_path(value: object) -> bool:
 def flag(name: str) -> str:
     """Return the command-line spelling of a field name."""
     return "--" + name.replace("_", "-")
+
+
+def refuse_idle(settings: object, names: Sequence[str], needed: str) -> None:
+    """Raise SettingsError for the first of some settings that was set and does nothing here.
+
+    Parameters
+    ----------
+    settings : Settings
+    names : sequence of str
+        Settings that are read only with what is ``needed``.
+    needed : str
+        Flags that would make a difference.
+    """
+    for name in names:
+        if getattr(settings, name) != getattr(type(settings), name):
+            raise SettingsError(f"{flag(name)} does nothing here: add {needed}, or leave it out")

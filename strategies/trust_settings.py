@@ -9,7 +9,7 @@ from math import ceil, inf
 from typing import TYPE_CHECKING
 
 from strategies.market_settings import AUTO, MARKET_CHANNELS
-from strategies.setting_fields import MOST_ROUNDS, SettingsError, flag, setting
+from strategies.setting_fields import MOST_ROUNDS, SettingsError, refuse_idle, setting
 
 if TYPE_CHECKING:
     from strategies.settings import Settings
@@ -99,9 +99,9 @@ def check_trust(settings: "Settings") -> None:
 def _check_selection(settings: "Settings") -> None:
     if settings.selection == "none":
         idle = ("detector", "theta", "discount", *RATED)
-        _refuse_idle(settings, idle, "--selection reputation")
+        refuse_idle(settings, idle, "--selection reputation")
     elif settings.detector == "likelihood":
-        _refuse_idle(settings, RATED, "--detector algorithm1")
+        refuse_idle(settings, RATED, "--detector algorithm1")
         if settings.selection == "unfiltered":
             raise SettingsError(
                 "--selection unfiltered is a way to rate: add --detector algorithm1, or choose "
@@ -126,7 +126,7 @@ def _check_auction(settings: "Settings") -> None:
             raise SettingsError(
                 "--price-per-epsilon is asked in an auction: leave out --auction none"
             )
-        _refuse_idle(settings, ("upload_cost", *SOLD), "--auction knapsack")
+        refuse_idle(settings, ("upload_cost", *SOLD), "--auction knapsack")
 
 
 def cost_range(settings: "Settings") -> tuple[float, float]:
@@ -167,9 +167,3 @@ def largest_cohort(settings: "Settings", dimension: int) -> int:
     if settings.rates_slices and settings.top_k:
         cohort = min(cohort, settings.top_k)
     return cohort
-
-
-def _refuse_idle(settings: "Settings", names: tuple[str, ...], needed: str) -> None:
-    for name in names:
-        if getattr(settings, name) != getattr(type(settings), name):
-            raise SettingsError(f"{flag(name)} does nothing here: add {needed}, or leave it out")
