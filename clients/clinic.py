@@ -1,7 +1,7 @@
 """A clinic: its shard of records and what it does with a broadcast model."""
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from logging import ERROR
 from typing import cast
 
@@ -64,6 +64,11 @@ class Clinic:
     weight: int
     norm_bound: float
     groups: NDArray[np.int64] | None = None
+
+    @cached_property
+    def flipped(self) -> "Clinic":
+        """Return the same shard with every label turned round, as an attacker has it."""
+        return replace(self, labels=-self.labels, signed=-self.signed, units=-self.units)
 
     @property
     def unit_of(self) -> NDArray[np.int64]:

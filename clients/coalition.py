@@ -28,11 +28,6 @@ from strategies.wrappers.protocol import UPLOAD_NUMBER
 Source = Callable[[Clinic], NoiseSource]
 
 
-MAX_FLIPPED = 64
-_FLIPPED: dict[int, tuple[Clinic, Clinic]] = {}
-"""Shards with their labels turned round, by the shard itself: the same in every round."""
-
-
 class Constant:
     """Draws that are all the same: 0 leaves the noise out, 1 shows its standard deviation."""
 
@@ -108,17 +103,6 @@ class Round:
         return len(clinic.units) / self.settings.learning_rate
 
 
-def flipped(clinic: Clinic) -> Clinic:
-    """Return the same shard with every label turned round."""
-    known = _FLIPPED.get(id(clinic))
-    if known is None or known[0] is not clinic:
-        if len(_FLIPPED) >= MAX_FLIPPED:
-            _FLIPPED.clear()
-        other = replace(clinic, labels=-clinic.labels, signed=-clinic.signed, units=-clinic.units)
-        known = _FLIPPED[id(clinic)] = (clinic, other)
-    return known[1]
-
-
 def sight_of(
     clinics: Sequence[Clinic], now: Round, weights: FloatArray, course: FloatArray
 ) -> Sight:
@@ -144,7 +128,7 @@ def sight_of(
     return Sight(
         round_=now.number,
         honest=honest,
-        poisoned=_directions([flipped(clinic) for clinic in clinics], now, weights, _nothing),
+        poisoned=_directions([clinic.flipped for clinic in clinics], now, weights, _nothing),
         noise=noised - honest,
         noise_std=_noise_stds(clinics, now, weights, honest, noised - honest),
         others=noised,

@@ -82,11 +82,11 @@ def epsilon_limit(context: Context, default: float) -> float:
     return limit if limit > 0 else float("inf")
 
 
-def noise_source(kind: str, seed: int, partition: int) -> NoiseSource:
+def noise_source(
+    kind: str, seed: int, partition: int, purpose: Purpose = Purpose.CLINIC_NOISE
+) -> NoiseSource:
     """Return the clinic's noise: the system's CSPRNG, or seeded and then not private."""
-    if kind != "seeded":
-        return SystemNoise()
-    return SeededNoise(seed, Purpose.CLINIC_NOISE, partition)
+    return SeededNoise(seed, purpose, partition) if kind == "seeded" else SystemNoise()
 
 
 def _privatised(

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from clients.clinic import Clinic, clinic_of, public_weight
 from clients.messages import noise_of, partition_of, record_of, round_of
+from clients.noise_mod import noise_source
 from strategies.learning.linear_svm import FloatArray
 from strategies.learning.one_versus_rest import BINARY, class_scores, predict_classes
 from strategies.learning.task import feature_map, federation_of
 from strategies.privacy.mechanisms import slice_counts_of
-from strategies.randomness import Purpose, SeededNoise, SystemNoise
+from strategies.randomness import Purpose
 from strategies.rating_settings import BAD_MOUTH, COMPLAIN_ABOVE
 from strategies.settings import Settings
 from strategies.wrappers.market_messages import COMPLAINED, VISITED
@@ -79,9 +80,8 @@ def _noised(
     wrong = _misjudged(weights, clinic.features, clinic.labels, classes)
     slices = (clinic.labels > 0).astype(np.int64) if classes == BINARY else clinic.labels - 1
     excess = counts.excess(wrong, slices.astype(np.int64), clinic.unit_of, classes)
-    system = noise_of(context, settings) != "seeded"
-    address = settings.seed, Purpose.RATING_NOISE, partition_of(context)
-    noise = SystemNoise() if system else SeededNoise(*address)
+    kind, partition = noise_of(context, settings), partition_of(context)
+    noise = noise_source(kind, settings.seed, partition, Purpose.RATING_NOISE)
     number = round_of(record_of(message, ConfigRecord))
     found = counts.complaints(excess, noise.standard_normal(classes, number))
     return sum(int(bad) << bit for bit, bad in enumerate(found))

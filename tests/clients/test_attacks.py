@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clients.app import app
 from clients.clinic import simulated_clinic
-from clients.coalition import Round, course_of, flipped, sight_of
+from clients.coalition import Round, course_of, sight_of
 from clients.private_training import private_upload
 from datasets.shards import write_shards
 from federation.backends.inprocess import run_config
@@ -113,7 +113,7 @@ def test_an_upload_is_the_broadcast_and_one_step_along_the_direction(
 def test_a_label_flip_runs_the_mechanism_honestly_on_poisoned_records(strategy: str) -> None:
     settings = settings_of(strategy, attack="label-flip", attackers=2.0)
     for partition, upload in zip(attackers_of(settings), uploads(settings), strict=True):
-        poisoned = flipped(simulated_clinic(partition, settings))
+        poisoned = simulated_clinic(partition, settings).flipped
         noise = SeededNoise(settings.seed, Purpose.CLINIC_NOISE, partition)
         expected = private_upload(poisoned, settings, WEIGHTS, 2, noise)
         np.testing.assert_allclose(upload, expected, rtol=1e-9, atol=1e-12)
@@ -121,10 +121,10 @@ def test_a_label_flip_runs_the_mechanism_honestly_on_poisoned_records(strategy: 
 
 def test_flipping_twice_is_honest() -> None:
     clinic = simulated_clinic(1, settings_of())
-    twice = flipped(flipped(clinic))
+    twice = clinic.flipped.flipped
     assert (twice.labels == clinic.labels).all()
     assert (twice.signed == clinic.signed).all()
-    assert (flipped(clinic).features == clinic.features).all()
+    assert (clinic.flipped.features == clinic.features).all()
 
 
 def test_without_noise_a_direction_is_the_difference_of_models() -> None:
