@@ -96,10 +96,7 @@ class CheckedGrid(Grid):
 
     def note_liar(self, node: int, kind: str, reason: str) -> None:
         """Record what a node did that only a strategy could see, in answer to ``kind``."""
-        participant = self.registry.at(node) if self.registry else None
-        who, clean = participant.identity if participant else f"node:{node}", _printable(reason)
-        self.verdicts.append(Verdict(who, kind, "rejected", clean))
-        log(WARNING, "%s: %s reply rejected: %s", who, kind, clean)
+        self._record(self._who(node)[0], kind, "rejected", reason)
 
     def get_node_ids(self) -> Iterable[int]:
         """Return the nodes of the enrolled, in identity order; all nodes before enrolment."""
@@ -212,7 +209,9 @@ class CheckedGrid(Grid):
         return participant.partition if participant else request.metadata.dst_node_id
 
     def _asked(self, request: Message) -> tuple[str, Participant | None]:
-        node = request.metadata.dst_node_id
+        return self._who(request.metadata.dst_node_id)
+
+    def _who(self, node: int) -> tuple[str, Participant | None]:
         participant = self.registry.at(node) if self.registry else None
         return participant.identity if participant else f"node:{node}", participant
 
@@ -237,12 +236,10 @@ class CheckedGrid(Grid):
             if fault.kind != UNSIGNED:
                 self.altered.add(request.metadata.dst_node_id)
             return False
-        except ReplyRejected as fault:
-            self._note(who, request, "rejected", str(fault))
-            self.rejected.add(request.metadata.dst_node_id)
-            return False
         except Exception as fault:  # noqa: BLE001 - a judge that trips over a reply rejects it
-            self._note(who, request, "rejected", f"unreadable: {type(fault).__name__}")
+            known = isinstance(fault, ReplyRejected)
+            reason = str(fault) if known else f"unreadable: {type(fault).__name__}"
+            self._note(who, request, "rejected", reason)
             self.rejected.add(request.metadata.dst_node_id)
             return False
         return True
@@ -274,7 +271,9 @@ class CheckedGrid(Grid):
         judge(reply.content, participant)
 
     def _note(self, identity: str, request: Message, verdict: str, reason: str) -> None:
-        kind = request.metadata.message_type
+        self._record(identity, request.metadata.message_type, verdict, reason)
+
+    def _record(self, identity: str, kind: str, verdict: str, reason: str) -> None:
         clean = _printable(reason)
         self.verdicts.append(Verdict(identity, kind, verdict, clean))
         log(WARNING, "%s: %s reply %s: %s", identity, kind, verdict, clean)

@@ -171,9 +171,8 @@ class KnapsackAuction(StrategyWrapper):
 
     def _ask(self, server_round: int, grid: Grid) -> dict[int, Offer]:
         """Return the offers by node, in the order of the grid."""
-        asked = RecordDict(
-            {"config": ConfigRecord({ROUND: server_round})}
-        )  # as Flower: one for all
+        # One record for all, as Flower's own strategies give.
+        asked = RecordDict({"config": ConfigRecord({ROUND: server_round})})
         requests = [
             Message(asked, dst_node_id=node, message_type=OFFER) for node in grid.get_node_ids()
         ]
