@@ -95,7 +95,7 @@ def reproduce_trust(options: argparse.Namespace) -> int:
 
 def draw_over_rounds(rows: Sequence[Row], out: Path, overrides: Mapping[str, Any]) -> list[Path]:
     """Draw the rates over rounds of each rule that selects, a picture for each level of privacy."""
-    kept = [(row.rule, row.level, row.attack, row.seed) for row in rows if row.rule in SELECTING]
+    kept = [row.key for row in rows if row.rule in SELECTING]
     rates = over_rounds(read_rounds(out / ROUNDS, kept))
     return [
         draw_rounds(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.drawing import VERMILION, canvas, save
+from federation.trust_round_figures import split_level
 
 Summary = Sequence[Mapping[str, Any]]
 NOBODY = "none"
@@ -62,11 +63,9 @@ def _mean(values: Collection[float]) -> float:
 
 
 def _level(level: str) -> str:
-    if level == "none":
-        return "no noise"
-    if level.startswith("global-"):
-        return f"global-dp\nε {level.removeprefix('global-')} (nominal)"
-    return f"dp-gd\nε {level}"
+    mechanism, epsilon = split_level(level)
+    nominal = " (nominal)" if mechanism == "global-dp" else ""
+    return f"{mechanism}\nε {epsilon}{nominal}" if epsilon else mechanism
 
 
 def _heat(

@@ -20,12 +20,19 @@ LINES: Mapping[str, tuple[str, str, str]] = {
 """Colour, marker and words of each rate."""
 
 
+def split_level(level: str) -> tuple[str, str]:
+    """Return the mechanism of a level of privacy, and its epsilon, empty without noise."""
+    if level == "none":
+        return "no noise", ""
+    if level.startswith("global-"):
+        return "global-dp", level.removeprefix("global-")
+    return "dp-gd", level
+
+
 def level_name(level: str) -> str:
     """Return a level of privacy in words, on one line."""
-    if level == "none":
-        return "no noise"
-    kind, _, number = level.rpartition("-")
-    return f"{kind}-dp ε {number}" if kind else f"dp-gd ε {number}"
+    mechanism, epsilon = split_level(level)
+    return f"{mechanism} ε {epsilon}" if epsilon else mechanism
 
 
 def draw_rounds(

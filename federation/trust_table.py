@@ -15,6 +15,7 @@ from federation.parallel import map_parallel
 from federation.runner import run_one
 from federation.statistics import summarise
 from federation.trust_rounds import (
+    Key,
     RoundRow,
     append_rounds,
     malicious_share,
@@ -76,6 +77,11 @@ class Row:
     found: float
     malicious: float
 
+    @property
+    def key(self) -> Key:
+        """Return rule, level, attack and seed."""
+        return self.rule, self.level, self.attack, self.seed
+
 
 @dataclass(frozen=True)
 class Task:
@@ -85,6 +91,11 @@ class Task:
     level: str
     attack: str
     settings: Settings
+
+    @property
+    def key(self) -> Key:
+        """Return rule, level, attack and seed."""
+        return self.rule, self.level, self.attack, self.settings.seed
 
 
 def grid(
@@ -171,12 +182,11 @@ def _epsilon(text: str) -> float:
 
 def run_task(task: Task) -> tuple[Row, list[RoundRow]]:
     """Make one run."""
-    key = (task.rule, task.level, task.attack, task.settings.seed)
     try:
         run = run_one(task.settings)
     except RunFailed:
-        return Row(*key, nan, nan, nan, nan), []
-    return Row(*key, float(run.final["accuracy"]), *rates(run)), rounds_of(key, run)
+        return Row(*task.key, nan, nan, nan, nan), []
+    return Row(*task.key, float(run.final["accuracy"]), *rates(run)), rounds_of(task.key, run)
 
 
 def rates(run: FederatedRun) -> tuple[float, float, float]:
@@ -199,8 +209,8 @@ def run_grid(
     The rounds of each go before it into ``ROUNDS`` beside that file.
     """
     kept = read_rows(path)
-    wanted = {(t.rule, t.level, t.attack, t.settings.seed) for t in tasks}
-    left = [t for t in tasks if (t.rule, t.level, t.attack, t.settings.seed) not in kept]
+    wanted = {task.key for task in tasks}
+    left = [task for task in tasks if task.key not in kept]
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [item.name for item in fields(Row)])
         if not kept and not path.stat().st_size:
@@ -209,7 +219,7 @@ def run_grid(
         def keep(made: tuple[Row, list[RoundRow]]) -> None:
             row, rounds = made
             append_rounds(rounds, path.with_name(ROUNDS))
-            kept[row.rule, row.level, row.attack, row.seed] = row
+            kept[row.key] = row
             writer.writerow(asdict(row))
             file.flush()
 
@@ -217,7 +227,7 @@ def run_grid(
     return [row for key, row in kept.items() if key in wanted]
 
 
-def read_rows(path: Path) -> dict[tuple[str, str, str, int], Row]:
+def read_rows(path: Path) -> dict[Key, Row]:
     """Return the runs of a CSV file by cell and seed; none where there is no file."""
     if not path.exists():
         return {}
@@ -234,7 +244,7 @@ def read_rows(path: Path) -> dict[tuple[str, str, str, int], Row]:
                 float(line["found"]),
                 float(line["malicious"]),
             )
-            found[row.rule, row.level, row.attack, row.seed] = row
+            found[row.key] = row
     return found
 
 
