@@ -230,12 +230,16 @@ def _check(
         raise PrivacyBudgetExhausted(
             f"upload {uploads} refused, this clinic allows {budget.max_uploads} a run"
         )
-    if budget.max_epsilon is None:
-        return
-    spent = spent_epsilon(settings, smallest, norm_bound, uploads, budget.delta, ratings)
-    if spent > budget.max_epsilon:
+    if budget.max_epsilon is not None:
+        spent = spent_epsilon(settings, smallest, norm_bound, uploads, budget.delta, ratings)
+        check_spent(f"upload {uploads}", spent, budget)
+
+
+def check_spent(what: str, epsilon: float, budget: Budget) -> None:
+    """Raise PrivacyBudgetExhausted where ``what`` would bring epsilon above the budget's."""
+    if budget.max_epsilon is not None and epsilon > budget.max_epsilon:
         raise PrivacyBudgetExhausted(
-            f"upload {uploads} would bring epsilon against the server to {spent:.4g}, this clinic "
+            f"{what} would bring epsilon against the server to {epsilon:.4g}, this clinic "
             f"allows {budget.max_epsilon:g} at delta {budget.delta:g}"
         )
 

@@ -15,6 +15,7 @@ from clients.clinic import clinic_of
 from clients.ledger_mod import (
     RATED,
     budget_of,
+    check_spent,
     data_name,
     ledger_of,
     ratings_of,
@@ -70,11 +71,7 @@ def charged_rating(
         spent, sampled = spent_on_uploads(context, settings)
         mu = sqrt(spent + (done + 1) * slice_counts_of(settings).rating_mu ** 2)
         epsilon = epsilon_of_releases(mu, sampled, budget.delta)
-        if epsilon > budget.max_epsilon:
-            raise PrivacyBudgetExhausted(
-                f"rating {done + 1} would bring epsilon against the server to {epsilon:.4g}, this "
-                f"clinic allows {budget.max_epsilon:g} at delta {budget.delta:g}"
-            )
+        check_spent(f"rating {done + 1}", epsilon, budget)
     complained = rate()
     context.state[RATED] = MetricRecord({"ratings": done + 1})
     return complained
